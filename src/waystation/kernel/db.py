@@ -1,0 +1,149 @@
+"""The one seam to the database: SQLite or PostgreSQL, transactions opened where you can see them."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from waystation.kernel.clock import from_micros, micros
+from waystation.kernel.errors import StorageFull, Unavailable
+
+metadata = sa.MetaData()
+
+type_of_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+Listener = Callable[["Tx", Any, datetime], None]
+Listeners = Mapping[type, Sequence[Listener]]
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """A zone-aware datetime, stored as microseconds since 1970, UTC."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else from_micros(value)
+
+
+class Tx:
+    """One open transaction: statements, events told inside it, and calls that wait for its commit."""
+
+    def __init__(self, connection: sa.Connection, listeners: Listeners) -> None:
+        self.connection = connection
+        self.is_sqlite = connection.dialect.name == "sqlite"
+        self._listeners = listeners
+        self.follow_ups: list[Callable[[], None]] = []
+
+    def execute(self, statement: sa.Executable, rows: Any = None) -> sa.CursorResult[Any]:
+        return self.connection.execute(statement, rows)
+
+    def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
+        return self.connection.execute(statement).first()
+
+    def all(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+        return self.connection.execute(statement).all()
+
+    def scalar(self, statement: sa.Executable) -> Any:
+        return self.connection.execute(statement).scalar()
+
+    def changed(self, statement: sa.Executable) -> bool:
+        """Whether the statement changed a row: a compare-and-set won."""
+        return self.connection.execute(statement).rowcount > 0
+
+    def tell(self, told: object, now: datetime) -> None:
+        """Every listener acts on the event here and now, in this transaction, or the transaction fails as a whole."""
+        for listener in self._listeners.get(type(told), ()):
+            listener(self, told, now)
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Runs in this thread once the transaction is durable, before its caller goes on; never after a roll-back."""
+        self.follow_ups.append(call)
+
+
+class Database:
+    """SQLite: WAL, synchronous=FULL, our writers queue for one lock and other processes' wait on the busy time-out."""
+
+    def __init__(self, url: str, *, listeners: Listeners | None = None, pool_size: int = 12) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.listeners: Listeners = listeners or {}
+        self.engine = sa.create_engine(self.url, **({} if self.is_sqlite else {"pool_pre_ping": True}), pool_size=pool_size)
+        self._write_turn = threading.Lock()
+        self._writing = self.engine.execution_options(writes=True)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """One transaction that is durable when the block is left, or did not happen."""
+        with self._turn(), _translated():
+            with self._writing.begin() as connection:
+                tx = Tx(connection, self.listeners)
+                yield tx
+        for call in tx.follow_ups:
+            call()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """One consistent view; nothing may be written in it."""
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            yield Tx(connection, self.listeners)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        with self._write_turn:
+            yield
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, not by the driver's guess
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as fault:
+        if _is_full(fault):
+            raise StorageFull("the disk is full, so nothing was stored; free some space and send it again") from fault
+        if _is_busy(fault):
+            raise Unavailable("the database is busy or away; try again shortly", retry_after_seconds=2) from fault
+        raise
+
+
+def _is_full(fault: DBAPIError) -> bool:
+    text = str(fault.orig)
+    return "disk is full" in text or "No space left" in text or getattr(fault.orig, "sqlstate", None) == "53100"
+
+
+def _is_busy(fault: DBAPIError) -> bool:
+    text = str(fault.orig)
+    return fault.connection_invalidated or (isinstance(fault, OperationalError) and ("locked" in text or "connect" in text))

@@ -1,0 +1,126 @@
+"""Group commit: one thread, one transaction and one fsync for everything that arrived while the last one was on its way."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from waystation.kernel.db import Database, Tx
+from waystation.kernel.errors import DomainError, Unavailable
+
+log = structlog.get_logger(__name__)
+
+Store = Callable[[Tx, Sequence[Any]], None]
+
+
+@dataclass(slots=True)
+class Waiting:
+    item: Any
+    weight: int
+    loop: asyncio.AbstractEventLoop
+    durable: asyncio.Future[None]
+
+
+class Writer:
+    """Stores items through `store(tx, items)`. An awaited `put` returns only when the item is durable, and raises when it is not.
+
+    A batch that fails for a reason of one item is tried again item by item, so that one bad item fails alone. When more than
+    `most_waiting` weight is queued, `put` raises Unavailable: nothing is acknowledged that may not fit.
+    """
+
+    def __init__(self, database: Database, store: Store, *, most_in_batch: int = 50_000, most_waiting: int = 500_000) -> None:
+        self._database = database
+        self._store = store
+        self._most_in_batch = most_in_batch
+        self._most_waiting = most_waiting
+        self._queue: deque[Waiting] = deque()
+        self._weight = 0
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stores what is queued, then ends."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        return self._weight
+
+    def put(self, item: Any, weight: int = 1) -> asyncio.Future[None]:
+        """Call on the event loop; the answer is done when the item is on disk."""
+        if self._weight + weight > self._most_waiting and self._weight:
+            raise Unavailable("more readings arrive than the disk can take; send this again shortly", retry_after_seconds=1)
+        if self._closing:
+            raise Unavailable("the hub is stopping; send this again shortly", retry_after_seconds=2)
+        loop = asyncio.get_running_loop()
+        entry = Waiting(item, weight, loop, loop.create_future())
+        self._weight += weight
+        self._queue.append(entry)
+        self._wake.set()
+        return entry.durable
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while batch := self._take():
+                self._commit(batch)
+            if self._closing and not self._queue:
+                return
+
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        weight = 0
+        while self._queue and (not batch or weight + self._queue[0].weight <= self._most_in_batch):
+            entry = self._queue.popleft()
+            weight += entry.weight
+            batch.append(entry)
+        return batch
+
+    def _commit(self, batch: list[Waiting]) -> None:
+        fault = self._attempt(batch)
+        if fault is not None and len(batch) > 1 and not isinstance(fault, DomainError):
+            for entry in batch:
+                self._settle([entry], self._attempt([entry]))
+            return
+        self._settle(batch, fault)
+
+    def _attempt(self, batch: list[Waiting]) -> Exception | None:
+        try:
+            with self._database.write() as tx:
+                self._store(tx, [entry.item for entry in batch])
+        except Exception as fault:  # noqa: BLE001  every fault is handed to those who wait for it
+            log.error("batch not stored", items=len(batch), fault=repr(fault))
+            return fault
+        return None
+
+    def _settle(self, batch: list[Waiting], fault: Exception | None) -> None:
+        self._weight -= sum(entry.weight for entry in batch)
+        by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+        for entry in batch:
+            by_loop.setdefault(entry.loop, []).append(entry)
+        for loop, entries in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, entries, fault)
+            except RuntimeError:  # the loop has ended; nobody waits any more
+                continue
+
+
+def _resolve(entries: list[Waiting], fault: Exception | None) -> None:
+    for entry in entries:
+        if entry.durable.done():
+            continue
+        if fault is None:
+            entry.durable.set_result(None)
+        else:
+            entry.durable.set_exception(fault)
