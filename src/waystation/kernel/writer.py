@@ -38,7 +38,8 @@ class Writer:
         self._most_in_batch = most_in_batch
         self._most_waiting = most_waiting
         self._queue: deque[Waiting] = deque()
-        self._weight = 0
+        self._accepted = 0  # counted on the event loop
+        self._settled = 0  # counted in the writer's thread
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -54,17 +55,17 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        return self._weight
+        return self._accepted - self._settled
 
     def put(self, item: Any, weight: int = 1) -> asyncio.Future[None]:
         """Call on the event loop; the answer is done when the item is on disk."""
-        if self._weight + weight > self._most_waiting and self._weight:
+        if self.waiting and self.waiting + weight > self._most_waiting:
             raise Unavailable("more readings arrive than the disk can take; send this again shortly", retry_after_seconds=1)
         if self._closing:
             raise Unavailable("the hub is stopping; send this again shortly", retry_after_seconds=2)
         loop = asyncio.get_running_loop()
         entry = Waiting(item, weight, loop, loop.create_future())
-        self._weight += weight
+        self._accepted += weight
         self._queue.append(entry)
         self._wake.set()
         return entry.durable
@@ -105,7 +106,7 @@ class Writer:
         return None
 
     def _settle(self, batch: list[Waiting], fault: Exception | None) -> None:
-        self._weight -= sum(entry.weight for entry in batch)
+        self._settled += sum(entry.weight for entry in batch)
         by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
         for entry in batch:
             by_loop.setdefault(entry.loop, []).append(entry)
