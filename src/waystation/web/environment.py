@@ -1,0 +1,91 @@
+"""The Jinja environment: where templates lie, the filters they use, and where the browser finds what they name."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+
+from waystation.web import format as reading
+
+HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
+STATIC = HERE / "static"
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+STATES = {"online": "Online", "offline": "Offline", "disabled": "Disabled", "never": "Never seen"}
+
+
+@cache
+def _fingerprint() -> str:
+    """Changes when any static file does. It stands in the path, so modules that import each other change with it."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in STATIC.rglob("*") if file.is_file()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+STATIC_MOUNT = "/static/{fingerprint}"
+STATIC_URL = f"/static/{_fingerprint()}"
+
+
+def environment(folders: Mapping[str, Path]) -> Environment:
+    """`environment({"dashboard": folder})` finds `base.html` and `parts/…` here and `dashboard/devices.html` there."""
+    features = {name: FileSystemLoader(folder) for name, folder in folders.items()}
+    made = Environment(
+        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), PrefixLoader(features)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update({"static_url": STATIC_URL, "state_words": STATES})
+    made.filters.update(FILTERS)
+    return made
+
+
+def _age(moment: datetime | None, now: datetime) -> str:
+    return "never" if moment is None else reading.age((now - moment).total_seconds())
+
+
+def _utc(moment: datetime) -> str:
+    """What stands there until the browser puts its own time zone's time in its place."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _metric_text(value: reading.Value, metric: str) -> str:
+    return reading.text(metric, value)
+
+
+def _bytes(size: float | None) -> str:
+    return reading.text("size_bytes", size)
+
+
+def _duration(seconds: float | None) -> str:
+    return reading.text("lasting_seconds", seconds)
+
+
+def _number(value: float | None) -> str:
+    return reading.text("", value)
+
+
+FILTERS = {
+    "metric_label": reading.label,
+    "metric_unit": reading.unit,
+    "metric_text": _metric_text,
+    "bytes": _bytes,
+    "duration": _duration,
+    "number": _number,
+    "age": _age,
+    "utc": _utc,
+    "milliseconds": _milliseconds,
+}

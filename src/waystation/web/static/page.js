@@ -1,0 +1,6 @@
+// The scripts that every page runs.
+import "./ages.js";
+import "./copy.js";
+import "./dialog.js";
+import "./forms.js";
+import "./live.js";
