@@ -94,8 +94,14 @@ def test_unknown_keys_are_ignored__G_4():
         ({"at": True, "values": {"a": 1}}, "reading 1: at is neither ISO 8601 text nor finite epoch milliseconds"),
         (b'{"at":1e400,"values":{"a":1}}', "reading 1: at is neither ISO 8601 text nor finite epoch milliseconds"),
         ({"at": "yesterday", "values": {"a": 1}}, "reading 1: at 'yesterday' is not an ISO 8601 time"),
-        ({"at": "2025-13-45T00:00:00Z", "values": {"a": 1}}, "reading 1: at '2025-13-45T00:00:00Z' is not a possible time"),
-        ({"at": 1_767_268_800, "values": {"a": 1}}, "at 1970-01-21T10:54:28.800000Z (1767268800) is more than 3650 days ago"),
+        (
+            {"at": "2025-13-45T00:00:00Z", "values": {"a": 1}},
+            "reading 1: at '2025-13-45T00:00:00Z' is not a possible time",
+        ),
+        (
+            {"at": 1_767_268_800, "values": {"a": 1}},
+            "at 1970-01-21T10:54:28.800000Z (1767268800) is more than 3650 days ago",
+        ),
         ({"at": "2026-01-02T12:00:01Z", "values": {"a": 1}}, "is more than 86400 s ahead"),
         ({"at": 10**300, "values": {"a": 1}}, "is more than 86400 s ahead"),
         (b'{"values":{"a":1},"x":' + b"[" * 100_000 + b"}", "the body is nested too deeply"),
@@ -141,7 +147,9 @@ METRICS = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_.:-]{0,63}\Z")
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=50)
 VALUES = st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | TEXT
 TIMES = st.none() | st.integers(NOW // 1000 - 3649 * DAY_MS, NOW // 1000 + DAY_MS)
-READINGS = st.builds(lambda at, values: {"at": at, "values": values}, TIMES, st.dictionaries(METRICS, VALUES, min_size=1))
+READINGS = st.builds(
+    lambda at, values: {"at": at, "values": values}, TIMES, st.dictionaries(METRICS, VALUES, min_size=1)
+)
 
 
 @given(st.lists(READINGS, min_size=1, max_size=8), st.sampled_from(["array", "ndjson"]))
@@ -155,11 +163,16 @@ def test_every_good_body_comes_back_as_it_was_sent(readings: list[dict], form: s
 
 
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
 )
 
 
-@given(st.binary() | JUNK.map(lambda thing: json.dumps(thing).encode()) | JUNK.map(lambda x: json.dumps({"values": x}).encode()))
+@given(
+    st.binary()
+    | JUNK.map(lambda thing: json.dumps(thing).encode())
+    | JUNK.map(lambda x: json.dumps({"values": x}).encode())
+)
 def test_no_input_is_answered_but_by_samples_or_a_sentence__TH_7(body: bytes):
     try:
         taken = samples(body, NOW, LIMITS)
