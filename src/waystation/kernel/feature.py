@@ -3,27 +3,25 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import typer
 
-from waystation.kernel.db import Listener, Tx
+from waystation.kernel.db import Listener
 from waystation.kernel.parts import Parts
 
-Sweep = Callable[[Tx, datetime], int]
 Run = Callable[[Parts], AbstractAsyncContextManager[None]]
 HotEndpoint = Callable[["HotRequest"], Awaitable["HotAnswer"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A sweep and its period. It takes (tx, now), does a bounded amount and returns how much it did; more than nothing
-    means "call me again at once". It may run twice or late. `needs` names a part it takes first, bound in app.build."""
+    """A sweep and its period. It does a bounded amount and returns how much it did; more than nothing means "call me
+    again at once". It may run twice or late. It takes (tx, now), or (database, now) when it opens its own transactions."""
 
     seconds: float
     sweep: Callable[..., int]
-    needs: type | None = None
+    own_transactions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

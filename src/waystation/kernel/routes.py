@@ -1,13 +1,14 @@
 """A router whose handlers run in one thread hop and one transaction; who may call is a type in the signature."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any, get_args, get_origin
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from waystation.kernel import db
@@ -29,6 +30,19 @@ class Call:
     def parts(self) -> Parts:
         return self.request.app.state.parts
 
+    @property
+    def ip(self) -> str | None:
+        return self.request.client.host if self.request.client else None
+
+    @contextmanager
+    def writing(self) -> Iterator[db.Tx]:
+        """This transaction when it may write, else a short one of its own."""
+        if self.request.method not in READING:
+            yield self.tx
+            return
+        with self.parts.get(db.Database).write() as tx:
+            yield tx
+
 
 @dataclass(frozen=True, slots=True)
 class Within:
@@ -38,6 +52,11 @@ class Within:
     who: str | None = None
 
 
+async def _parts(request: Request) -> Parts:
+    return request.app.state.parts
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]  # for handlers that open their own, shorter transactions
 Tx = Annotated[db.Tx, Within(lambda call: call.tx)]
 Now = Annotated[datetime, Within(lambda call: call.now)]
 

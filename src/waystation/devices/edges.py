@@ -1,0 +1,53 @@
+"""What runs as long as the process does: caches hear of changed access, connections of the refused end, uses are noted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from waystation.devices import store
+from waystation.devices.gate import Gate
+from waystation.kernel.bus import Bus
+from waystation.kernel.db import Database
+from waystation.kernel.mqtt import MqttLink
+from waystation.kernel.parts import Parts
+
+NOTE_USES_SECONDS = 30
+
+
+@asynccontextmanager
+async def watch_access(parts: Parts) -> AsyncIterator[None]:
+    gate = parts.get(Gate)
+    link = parts.get(MqttLink) if parts.has(MqttLink) else None
+    kicks: set[asyncio.Task[None]] = set()
+
+    def changed(subject: str, body: bytes) -> None:
+        gate.drop(msgspec.json.decode(body)["device_id"])
+        if link is not None:
+            kick = asyncio.create_task(link.kick(subject.rpartition(".")[2]))
+            kicks.add(kick)
+            kick.add_done_callback(kicks.discard)
+
+    unsubscribe = parts.get(Bus).subscribe("access.*", changed)
+    noting = asyncio.create_task(_note_uses(gate, parts.get(Database)))
+    try:
+        yield
+    finally:
+        unsubscribe()
+        noting.cancel()
+        await asyncio.gather(noting, *kicks, return_exceptions=True)
+        await asyncio.to_thread(_write_uses, gate, parts.get(Database))
+
+
+async def _note_uses(gate: Gate, database: Database) -> None:
+    while True:
+        await asyncio.sleep(NOTE_USES_SECONDS)
+        await asyncio.to_thread(_write_uses, gate, database)
+
+
+def _write_uses(gate: Gate, database: Database) -> None:
+    used = gate.take_used()
+    if used:
+        with database.write() as tx:
+            store.use_credentials(tx, list(used.items()))

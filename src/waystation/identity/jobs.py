@@ -1,0 +1,12 @@
+"""Sweeps of identity."""
+
+from datetime import datetime, timedelta
+
+from waystation.identity import store
+from waystation.kernel.db import Tx
+
+FORGOTTEN_AFTER = timedelta(days=2)  # far beyond any idle time: the idle check itself is made at every request
+
+
+def forget_idle_sessions(tx: Tx, now: datetime) -> int:
+    return store.forget_idle_sessions(tx, now - FORGOTTEN_AFTER)

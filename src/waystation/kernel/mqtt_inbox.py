@@ -1,0 +1,241 @@
+"""What devices send: QoS 1 from the server's durable stream, QoS 0 as it flies by, both in batches."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NotFoundError
+
+log = structlog.get_logger(__name__)
+
+STREAM = "$MQTT_msgs"
+STREAM_SUBJECTS = "$MQTT.msgs."
+QOS_HEADER = "Nmqtt-Pub"
+MOST_IN_BATCH = 1_000
+MOST_BYTES_ASKED = 8 * 1_048_576
+MOST_WAITING_BYTES = 4 * MOST_BYTES_ASKED
+MOST_UNSETTLED = 5_000
+ASK_SECONDS = 30
+REDELIVER_SECONDS = 30
+LONGEST_PAUSE_SECONDS = 30
+REPLICAS_NEED_A_CLUSTER = 10074
+
+
+@dataclass(frozen=True, slots=True)
+class MqttMessage:
+    """One message of a device. `at` (µs) and `sequence` are None at QoS 0; together they are the same at every redelivery."""
+
+    device_key: str
+    subject: str
+    payload: bytes
+    at: int | None
+    sequence: int | None
+
+
+Settle = Callable[[Sequence[MqttMessage]], Awaitable[Sequence[bool]]]
+"""Says of each message whether it is settled: stored, or refused for good. What is not comes again (at QoS 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where and how often the stream delivered a message, as its reply subject says it."""
+
+    times: int
+    sequence: int
+    at: int
+
+    @staticmethod
+    def of(reply: str) -> "Delivery":
+        """`$JS.ACK.<stream>.<consumer>.<times>.<sequence>.<…>.<ns>.<pending>`, or longer with domain and account in front."""
+        words = reply.split(".")
+        times, sequence, _, at_ns = words[4:8] if len(words) == 9 else words[6:10]
+        return Delivery(int(times), int(sequence), int(at_ns) // 1000)
+
+
+def subject_of(name: str) -> str:
+    return f"d.*.up.{name}"
+
+
+def durable_of(name: str) -> str:
+    return f"waystation-{name.replace('.', '-')}"
+
+
+async def prepare(client: Client, names: Sequence[str]) -> None:
+    """The stream that holds QoS 1 messages until they are settled, and one durable consumer per name.
+
+    The server makes the stream itself when the first device connects, but keeps in it only what a consumer waits for.
+    So both are made here, before the server has anybody to ask whether a device may connect.
+    """
+    jetstream = client.jetstream()
+    try:
+        await jetstream.stream_info(STREAM)
+    except NotFoundError:
+        await _make_stream(client)
+    for name in names:
+        await jetstream.add_consumer(STREAM, _consumer(name))
+
+
+async def _make_stream(client: Client) -> None:
+    """With three copies, as the server would in a cluster, or one on a single server."""
+    config = StreamConfig(
+        name=STREAM,
+        subjects=[f"{STREAM_SUBJECTS}>"],
+        storage=StorageType.FILE,
+        retention=RetentionPolicy.INTEREST,
+        num_replicas=3,
+    )
+    try:
+        await client.jetstream().add_stream(config)
+    except APIError as fault:
+        if fault.err_code != REPLICAS_NEED_A_CLUSTER:
+            raise
+        await client.jetstream().add_stream(config.evolve(num_replicas=1))
+
+
+def _consumer(name: str) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=durable_of(name),
+        filter_subject=STREAM_SUBJECTS + subject_of(name),
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=REDELIVER_SECONDS,
+        max_deliver=-1,
+        max_ack_pending=MOST_UNSETTLED,
+    )
+
+
+class Arrivals:
+    """What came in and is not handled yet; taken in batches."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Msg] = deque()
+        self._waiting_bytes = 0
+        self._woken = asyncio.Event()
+
+    def put(self, message: Msg) -> bool:
+        """Whether there was room for it."""
+        if self._waiting_bytes > MOST_WAITING_BYTES:
+            return False
+        self._waiting.append(message)
+        self._waiting_bytes += len(message.data)
+        self._woken.set()
+        return True
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def take(self, patience_seconds: float) -> list[Msg]:
+        """Everything that has arrived, at most a batch; nothing when woken for another reason, TimeoutError when left alone."""
+        if not self._waiting:
+            self._woken.clear()
+            async with asyncio.timeout(patience_seconds):
+                await self._woken.wait()
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_BATCH))]
+        self._waiting_bytes -= sum(len(message.data) for message in batch)
+        return batch
+
+
+class StoredInbox:
+    """QoS 1 and 2: asks the durable consumer, which all processes share, for what it has, and acknowledges what is settled."""
+
+    def __init__(self, client: Client, name: str, settle: Settle) -> None:
+        self._client = client
+        self._name = name
+        self._settle = settle
+        self._arrivals = Arrivals()
+        self._still_to_come = 0
+        self._fault: str | None = None
+
+    async def run(self) -> None:
+        """Until the session ends; ends itself when the consumer is gone, so that a new session makes it again."""
+        address = self._client.new_inbox()
+        await self._client.subscribe(address, cb=self._arrive)
+        while self._fault is None:
+            if self._still_to_come <= 0:
+                await self._ask(address)
+            try:
+                batch = await self._arrivals.take(ASK_SECONDS + 5)
+            except TimeoutError:
+                self._still_to_come = 0  # the server forgot what it was asked
+                continue
+            if batch:
+                await self._deliver(batch)
+        raise nats.errors.Error(f"consumer {durable_of(self._name)}: {self._fault}")
+
+    async def _ask(self, address: str) -> None:
+        self._still_to_come = MOST_IN_BATCH
+        asked = {"batch": MOST_IN_BATCH, "max_bytes": MOST_BYTES_ASKED, "expires": ASK_SECONDS * 1_000_000_000}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{durable_of(self._name)}"
+        await self._client.publish(subject, json.dumps(asked).encode(), reply=address)
+
+    async def _arrive(self, message: Msg) -> None:
+        status = (message.headers or {}).get("Status")
+        if status is None:
+            self._still_to_come -= 1
+            self._arrivals.put(message)
+            return
+        self._still_to_come = 0  # every status ends what was asked: nothing came in time, or as many bytes as wanted
+        if status == "503" or (status == "409" and "Deleted" in str(message.headers)):
+            self._fault = str((message.headers or {}).get("Description", status))
+        self._arrivals.wake()
+
+    async def _deliver(self, batch: Sequence[Msg]) -> None:
+        deliveries = [Delivery.of(message.reply) for message in batch]
+        messages = [_stored(message, delivery) for message, delivery in zip(batch, deliveries, strict=True)]
+        settled = await settled_by(self._settle, messages)
+        for message, delivery, done in zip(batch, deliveries, settled, strict=True):
+            await self._client.publish(message.reply, b"+ACK" if done else _again(delivery))
+
+
+class PassingInbox:
+    """QoS 0: whatever the server hands this process. It hands over QoS 1 and 2 too, which the stream has already."""
+
+    def __init__(self, client: Client, name: str, settle: Settle) -> None:
+        self._client = client
+        self._name = name
+        self._settle = settle
+        self._arrivals = Arrivals()
+        self.dropped = 0
+
+    async def run(self) -> None:
+        await self._client.subscribe(subject_of(self._name), queue="waystation", cb=self._arrive)
+        while True:
+            try:
+                batch = await self._arrivals.take(ASK_SECONDS)
+            except TimeoutError:
+                continue
+            await settled_by(self._settle, [_passing(message) for message in batch])
+
+    async def _arrive(self, message: Msg) -> None:
+        if (message.headers or {}).get(QOS_HEADER, "0") == "0" and not self._arrivals.put(message):
+            self.dropped += 1
+
+
+async def settled_by(settle: Settle, messages: Sequence[MqttMessage]) -> Sequence[bool]:
+    """A handler that raises has settled nothing."""
+    try:
+        return await settle(messages)
+    except Exception:
+        log.exception("device messages not settled", messages=len(messages))
+        return [False] * len(messages)
+
+
+def _stored(message: Msg, delivery: Delivery) -> MqttMessage:
+    subject = message.subject.removeprefix(STREAM_SUBJECTS)
+    return MqttMessage(subject.split(".")[1], subject, message.data, delivery.at, delivery.sequence)
+
+
+def _passing(message: Msg) -> MqttMessage:
+    return MqttMessage(message.subject.split(".")[1], message.subject, message.data, None, None)
+
+
+def _again(delivery: Delivery) -> bytes:
+    pause_seconds = min(2 ** min(delivery.times - 1, 8), LONGEST_PAUSE_SECONDS)
+    return b'-NAK {"delay": %d}' % (pause_seconds * 1_000_000_000)
