@@ -24,6 +24,7 @@ class Gate:
         self._database = database
         self._clock = clock
         self._known: dict[bytes, tuple[CallingDevice, datetime | None]] = {}
+        self._by_key: dict[str, CallingDevice] = {}
         self._drops = 0
         self._used: dict[int, datetime] = {}
 
@@ -51,9 +52,15 @@ class Gate:
         """An MQTT log-in: the user is the device's key or serial, the password its API key."""
         return await asyncio.to_thread(self._look_up, digest(f"mqtt {user}:{password}"), user, password)
 
+    async def by_key(self, key: str) -> CallingDevice | None:
+        """The device that a broker has let in under this key; None when it is disabled or gone."""
+        return self._by_key.get(key) or await asyncio.to_thread(self._find, key)
+
     def drop(self, device_id: int) -> None:
         """Forget what was proven; from any thread."""
         self._drops += 1
+        for key in [key for key, device in list(self._by_key.items()) if device.id == device_id]:
+            self._by_key.pop(key, None)
         for proof in [proof for proof, (device, _) in list(self._known.items()) if device.id == device_id]:
             self._known.pop(proof, None)
 
@@ -74,6 +81,17 @@ class Gate:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             self._known[proof] = device, row.expires_at
+        return device
+
+    def _find(self, key: str) -> CallingDevice | None:
+        drops = self._drops
+        with self._database.read() as tx:
+            row = store.enabled(tx, key)
+        if row is None:
+            return None
+        device = CallingDevice(row.id, row.key, row.serial, row.name, row.home_id)
+        if drops == self._drops and len(self._by_key) < MOST_KNOWN:
+            self._by_key[key] = device
         return device
 
 

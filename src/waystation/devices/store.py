@@ -183,6 +183,12 @@ def digest_is_known(tx: Tx, digest: bytes) -> bool:
     return tx.first(sa.select(credential.c.id).where(credential.c.digest == digest)) is not None
 
 
+def enabled(tx: Tx, key: str) -> sa.Row[Any] | None:
+    """The device of any home with this key, unless it is disabled."""
+    columns = [device.c.id, device.c.key, device.c.serial, device.c.name, device.c.home_id]
+    return tx.first(sa.select(*columns).where(device.c.key == key, device.c.disabled_at.is_(None)))
+
+
 def live_credential(tx: Tx, digest: bytes, now: datetime) -> sa.Row[Any] | None:
     """The credential and its device, when neither is expired, retired or disabled."""
     columns = [device.c.id, device.c.key, device.c.serial, device.c.name, device.c.home_id]
