@@ -87,7 +87,7 @@ def test_from_another_feature_only_its_front_is_imported() -> None:
         f"{source.at(node)} imports {module}"
         for source in features()
         for node, module in imports(source)
-        if (target := _feature_of(module)) not in (None, "kernel", "web", source.feature) and _is_inside(module)
+        if _feature_of(module) not in (None, "kernel", "web", source.feature) and _is_inside(module)
     ]
     none_of(sorted(set(wrong)), "From another feature import only names that its __init__ gives:")
 

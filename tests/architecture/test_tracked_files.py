@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.architecture.sources import ROOT, none_of, tracked
 
 # Put together here, so that this file does not contain what it looks for.
