@@ -1,0 +1,153 @@
+"""The command as people and services run it: a real process, its words and its exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from waystation_agent.folder import Folder
+from waystation_agent.identity import Identity, load
+from waystation_agent.local_hub import LocalHub
+
+from agent.tests.conftest import CODE
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def command(folder: Folder) -> Run:
+    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "waystation_agent", *arguments, "--data", str(folder.path)]
+        return subprocess.run(line, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+@pytest.fixture
+def start(folder: Folder) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "waystation_agent", "run", "--data", str(folder.path), "--period", "0.05"]
+        agent = subprocess.Popen([*line, "--log-level", "debug", *options], stderr=subprocess.PIPE, text=True)
+        started.append(agent)
+        return agent
+
+    yield begin
+    for agent in started:
+        agent.kill()
+        agent.communicate()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < give_up_at, "it never happened"
+        time.sleep(0.05)
+
+
+def test_pair_run_and_status_from_end_to_end(command: Run, start: Start, hub: LocalHub, folder: Folder) -> None:
+    agent = start()
+    assert command("status").returncode == 3
+    paired = command("pair", json.dumps({"server": hub.url, "code": "abcd-efgh-jklm"}), "--name", "attic")
+    assert (paired.returncode, paired.stdout[:12]) == (0, "Paired with ")
+    until(lambda: len(hub.ledger.times("load_1m")) >= 3)
+    status = json.loads(command("status", "--json").stdout)
+    assert (status["running"], status["device_name"], status["link"]) == (True, "attic", "delivering")
+    agent.send_signal(signal.SIGTERM)
+    _, log = agent.communicate(timeout=30)
+    assert agent.returncode == 0
+    assert log.count("not paired yet") == 1
+    device = load(folder.identity).identity
+    assert device
+    for secret in (device.api_key, CODE):
+        assert secret not in log + paired.stdout + paired.stderr
+    assert "running\n" in command("status").stdout
+    assert command("status").returncode == 0
+
+
+def test_the_invitation_can_come_from_stdin(command: Run, hub: LocalHub) -> None:
+    invitation = json.dumps({"server": hub.url, "code": CODE})
+    assert command("pair", "-", stdin=invitation + "\n").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pair", "ABCD"),
+        ("pair", "{"),
+        ("pair", CODE, "--server", "hub"),
+        ("pair", CODE, "--ca-file", "/does/not/exist"),
+        ("run", "--period", "0"),
+        ("run", "--period", "nan"),
+        ("fly",),
+    ],
+)
+def test_wrong_usage_is_code_2_and_a_sentence(command: Run, folder: Folder, arguments: tuple[str, ...]) -> None:
+    ended = command(*arguments)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "waystation-agent" in ended.stderr
+    assert not folder.identity.exists()
+
+
+def test_a_code_that_the_hub_does_not_know_is_a_fault(command: Run, hub: LocalHub) -> None:
+    ended = command("pair", "WRONGWRONGWR", "--server", hub.url)
+    assert ended.returncode == 1
+    assert "unknown or has expired" in ended.stderr
+
+
+def test_a_second_agent_on_the_same_folder_is_refused(start: Start, command: Run, folder: Folder) -> None:
+    start()
+    until(folder.is_running)
+    ended = command("run")
+    assert ended.returncode == 1
+    assert "another agent is running" in ended.stderr
+
+
+def test_ctrl_c_ends_an_agent_that_waits_for_its_hub(start: Start, hub: LocalHub, device: Identity) -> None:
+    hub.stop()
+    agent = start()
+    assert agent.stderr
+    while "not delivered" not in agent.stderr.readline():
+        pass
+    agent.send_signal(signal.SIGINT)
+    agent.communicate(timeout=30)
+    assert agent.returncode == 0
+
+
+def test_a_hub_that_refuses_this_device_shows_in_status(
+    start: Start, command: Run, hub: LocalHub, device: Identity
+) -> None:
+    hub.fault = lambda: 401
+    start()
+    until(lambda: command("status").returncode == 1)
+    status = json.loads(command("status", "--json").stdout)
+    assert (status["link"], status["last_error"]) == ("refused", "The hub was told to fail.")
+
+
+def test_a_broken_identity_file_is_a_fault_not_a_silent_wait(command: Run, folder: Folder) -> None:
+    folder.identity.write_text("{")
+    ended = command("run")
+    assert ended.returncode == 1
+    assert "pair this device again" in ended.stderr
+
+
+def test_help_lists_the_exit_codes() -> None:
+    line = [sys.executable, "-m", "waystation_agent", "--help"]
+    said = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True).stdout
+    for code in "0123":
+        assert f"\n  {code}  " in said
+
+
+def test_the_data_folder_follows_the_environment() -> None:
+    from waystation_agent.folder import default_folder
+
+    assert default_folder({"WAYSTATION_AGENT_DATA": "/a", "STATE_DIRECTORY": "/b"}).path == Path("/a")
+    assert default_folder({"STATE_DIRECTORY": "/b:/c"}).path == Path("/b")
+    assert default_folder({}).path == Path.home() / ".local/share/waystation-agent"

@@ -1,0 +1,86 @@
+"""The spool alone: durable, bounded, and never in the way of the next sample."""
+
+import sqlite3
+import stat
+
+import pytest
+from waystation_agent.folder import Folder
+from waystation_agent.spool import QUARANTINE_LIMIT, Spool, open_spool
+
+from agent.tests.conftest import Bench
+
+
+def test_a_full_spool_drops_the_oldest_and_counts_them(bench: Bench) -> None:
+    bench.limit_bytes = 200_000
+    bench.values = {f"metric_{n}": float(n) for n in range(50)}
+    bench.restart()
+    bench.sample(600)
+    kept = bench.spool.oldest(10_000)
+    dropped = bench.spool.count("dropped_total")
+    assert dropped > 0
+    assert len(kept) + dropped == 600
+    assert kept[-1].values["spool_dropped_total"] == dropped
+    assert bench.folder.spool.stat().st_size < 2 * bench.limit_bytes
+
+
+def test_what_is_dropped_is_the_oldest_even_while_the_time_is_unknown(bench: Bench) -> None:
+    bench.limit_bytes = 100_000
+    bench.ticks.wall = 0
+    bench.restart()
+    bench.sample(2_000)
+    bench.ticks.wall = 1_800_000_000_000_000
+    bench.sample()
+    assert bench.spool.depth() + bench.spool.count("dropped_total") == 2_001
+    assert bench.spool.oldest(5_000)[-1].at_us == 1_800_000_000_000_000
+
+
+def test_every_commit_is_synced(bench: Bench) -> None:
+    setting = bench.spool._db.execute("pragma synchronous").fetchone()[0]
+    mode = bench.spool._db.execute("pragma journal_mode").fetchone()[0]
+    assert (setting, mode) == (2, "wal")
+
+
+def test_only_the_owner_can_read_the_spool(bench: Bench) -> None:
+    assert stat.S_IMODE(bench.folder.spool.stat().st_mode) == 0o600
+
+
+def test_a_damaged_spool_is_set_aside_and_sampling_goes_on(folder: Folder) -> None:
+    folder.spool.write_bytes(b"this was a database once" * 100)
+    spool = open_spool(folder.spool)
+    assert spool.depth() == 0
+    spool.close()
+    assert len(list(folder.path.glob("spool.db.damaged-*"))) == 1
+
+
+def test_a_failed_write_leaves_nothing_behind(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        bench.spool.hold({"load_1m": float("nan")}, "boot", 1)
+    bench.sample()
+    assert bench.spool.depth() == 1
+
+
+def test_the_quarantine_is_bounded(bench: Bench) -> None:
+    bench.sample(QUARANTINE_LIMIT // 2 + 10)
+    for sample in bench.spool.oldest(10_000):
+        bench.spool.quarantine(sample, {"load_1m": "odd", "uptime_seconds": "odd"}, now_us=0)
+    assert len(bench.spool.quarantined()) == QUARANTINE_LIMIT
+    assert bench.spool.count("quarantined_total") == QUARANTINE_LIMIT + 20
+
+
+def test_a_refused_time_does_not_push_later_samples_into_the_future(bench: Bench) -> None:
+    bench.ticks.wall *= 2
+    bench.sample()
+    bench.ticks.wall //= 2
+    (from_the_future,) = bench.spool.oldest(1)
+    refused = dict.fromkeys(from_the_future.values, "too far in the future")
+    bench.spool.quarantine(from_the_future, refused, now_us=0)
+    bench.sample()
+    assert bench.spool.oldest(1)[0].at_us == bench.ticks.wall - 10_000_000
+
+
+def test_a_spool_locked_by_someone_else_is_not_taken_for_damaged(folder: Folder) -> None:
+    folder.spool.mkdir()
+    with pytest.raises(sqlite3.OperationalError):
+        Spool(folder.spool)
+    with pytest.raises(sqlite3.OperationalError):
+        open_spool(folder.spool)
