@@ -53,7 +53,7 @@ class Gate:
         return await asyncio.to_thread(self._look_up, digest(f"mqtt {user}:{password}"), user, password)
 
     async def by_key(self, key: str) -> CallingDevice | None:
-        """The device that a broker has let in under this key; None when it is disabled or gone."""
+        """The device that a broker let in under this key; None when it is deleted."""
         return self._by_key.get(key) or await asyncio.to_thread(self._find, key)
 
     def drop(self, device_id: int) -> None:
@@ -86,7 +86,7 @@ class Gate:
     def _find(self, key: str) -> CallingDevice | None:
         drops = self._drops
         with self._database.read() as tx:
-            row = store.enabled(tx, key)
+            row = store.by_proven_key(tx, key)
         if row is None:
             return None
         device = CallingDevice(row.id, row.key, row.serial, row.name, row.home_id)

@@ -92,6 +92,7 @@ class Provisioned:
 class NewClaim:
     """A code that turns one device into a member of the home, shown this once."""
 
+    id: str
     code: str
     name: str
     expires_at: datetime

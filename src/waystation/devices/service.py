@@ -35,7 +35,7 @@ def offer_claim(
     if not 0 < hours <= model.MOST_CLAIM_HOURS:
         raise Invalid(f"a claim code is good for up to {model.MOST_CLAIM_HOURS} hours")
     code, expires_at = model.new_code(), now + timedelta(hours=hours)
-    store.add_claim(
+    claim_id = store.add_claim(
         tx,
         home_id=home_id,
         digest=secrets.digest(model.plain_code(code)),
@@ -46,7 +46,7 @@ def offer_claim(
         device_id=device.id if device else None,
     )
     audit.note(tx, by, "made a claim code", f"home:{home_id}", now=now, name=name)
-    return NewClaim(code, name, expires_at)
+    return NewClaim(str(claim_id), code, name, expires_at)
 
 
 def claim(
@@ -87,7 +87,7 @@ def claim(
     if not store.use_claim(tx, found.id, device.id, digest, now):
         raise NotFound("this claim code was used a moment ago; make a new one on the devices page")
     audit.note(tx, Actor(f"device:{device.key}"), "claimed", f"device:{device.key}", now=now, name=device.name)
-    announce(tx, device, "claimed", now)
+    announce(tx, device, "claimed", now, claim=str(found.id))
     return Provisioned(device.key, device.serial, device.name, api_key)
 
 
@@ -152,9 +152,9 @@ def delete(tx: Tx, by: Actor, device: Device, now: datetime, *, typed_name: str)
     announce(tx, device, "deleted", now)
 
 
-def announce(tx: Tx, device: Device, event: str, now: datetime) -> None:
+def announce(tx: Tx, device: Device, event: str, now: datetime, **more: Any) -> None:
     """Pages of the home hear of it on the bus."""
-    body = {"key": device.key, "name": device.name, "event": event}
+    body = {"key": device.key, "name": device.name, "event": event, **more}
     outbox.notice(tx, f"devices.{device.home_id}.{device.key}", body, now)
 
 

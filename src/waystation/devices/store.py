@@ -183,10 +183,10 @@ def digest_is_known(tx: Tx, digest: bytes) -> bool:
     return tx.first(sa.select(credential.c.id).where(credential.c.digest == digest)) is not None
 
 
-def enabled(tx: Tx, key: str) -> sa.Row[Any] | None:
-    """The device of any home with this key, unless it is disabled."""
+def by_proven_key(tx: Tx, key: str) -> sa.Row[Any] | None:
+    """The device of any home with this key: what it sent before it was disabled was acknowledged, and counts."""
     columns = [device.c.id, device.c.key, device.c.serial, device.c.name, device.c.home_id]
-    return tx.first(sa.select(*columns).where(device.c.key == key, device.c.disabled_at.is_(None)))
+    return tx.first(sa.select(*columns).where(device.c.key == key))
 
 
 def live_credential(tx: Tx, digest: bytes, now: datetime) -> sa.Row[Any] | None:
@@ -218,8 +218,8 @@ def retire(tx: Tx, device_id: int, now: datetime, credential_id: int | None = No
     return tx.execute(live.values(state=CredentialState.RETIRED, retired_at=now)).rowcount
 
 
-def add_claim(tx: Tx, **values: Any) -> None:
-    tx.execute(claim.insert().values(**values))
+def add_claim(tx: Tx, **values: Any) -> int:
+    return tx.scalar(claim.insert().values(**values).returning(claim.c.id))
 
 
 def claim_by_digest(tx: Tx, digest: bytes) -> sa.Row[Any] | None:

@@ -38,7 +38,7 @@ class Problem:
         return HTTPStatus(self.status).phrase
 
     def body(self) -> bytes:
-        facts = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.sentence, "word": self.word}
+        facts = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.sentence, "code": self.word}
         named = {"reference": self.reference} if self.reference else {}
         return json.dumps({**facts, **named, **self.more}, ensure_ascii=False).encode()
 
