@@ -78,6 +78,12 @@ def _number(value: float | None) -> str:
     return reading.text("", value)
 
 
+def _sentence(text: str) -> str:
+    """A domain error's words as a line of their own: a capital first and a full stop last."""
+    whole = text[:1].upper() + text[1:]
+    return whole if whole.endswith((".", "!", "?")) else whole + "."
+
+
 FILTERS = {
     "metric_label": reading.label,
     "metric_unit": reading.unit,
@@ -87,5 +93,6 @@ FILTERS = {
     "number": _number,
     "age": _age,
     "utc": _utc,
+    "sentence": _sentence,
     "milliseconds": _milliseconds,
 }

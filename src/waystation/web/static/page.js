@@ -1,5 +1,6 @@
 // The scripts that every page runs.
 import "./ages.js";
+import "./arrivals.js";
 import "./copy.js";
 import "./dialog.js";
 import "./forms.js";

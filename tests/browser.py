@@ -1,0 +1,102 @@
+"""A real Chromium for tests: pages that remember every fault, an accessibility check, and a server to look at."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+    " --disable-sync"
+).split()
+NOTE_VIOLATIONS = """
+window.policyViolations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.policyViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+RUN_AXE = """async () => (await axe.run(document)).violations
+  .filter((found) => ["serious", "critical"].includes(found.impact))
+  .map((found) => `${found.impact} ${found.id}: ` + found.nodes.map((node) => node.html + " " + node.failureSummary).join("; "))"""
+TOO_WIDE = """() => document.documentElement.scrollWidth > document.documentElement.clientWidth
+  ? [...document.querySelectorAll("body *")].filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
+      .map((part) => part.outerHTML.slice(0, 120))
+  : []"""
+
+
+class Window:
+    """One page and what went wrong in it: script errors, console errors, policy violations, failed requests."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.add_init_script(NOTE_VIOLATIONS)
+        page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
+        page.on("console", lambda said: self.errors.append(f"console: {said.text}") if said.type == "error" else None)
+
+    def faults(self) -> list[str]:
+        return self.errors + [f"policy: {found}" for found in self.page.evaluate("window.policyViolations")]
+
+    def serious_barriers(self) -> list[str]:
+        """What axe-core calls serious or critical."""
+        self.page.evaluate(AXE.read_text("utf-8"))
+        return self.page.evaluate(RUN_AXE)
+
+    def too_wide(self) -> list[str]:
+        """What makes the page scroll sideways, if it does."""
+        return self.page.evaluate(TOO_WIDE)
+
+
+OpenWindow = Callable[..., Window]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Not for the whole session: while it lives, its event loop occupies the main thread."""
+    if not CHROMIUM.exists() or not AXE.exists():
+        pytest.skip("needs /usr/bin/chromium and axe-core (npm ci)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_window(chromium: Browser) -> Iterator[OpenWindow]:
+    """`open_window(width=360, color_scheme="dark")`: a fresh profile each; further options are Playwright's."""
+    contexts = []
+
+    def opened(*, width: int = 1280, height: int = 900, **options: Any) -> Window:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return Window(context.new_page())
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The address of the app on a port that the kernel chose."""
+    config = uvicorn.Config(app, port=0, ws="none", log_level="critical", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            thread.join(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
