@@ -46,7 +46,7 @@ def tracked(*folders: str) -> list[str]:
 def sources(*folders: str) -> tuple[Source, ...]:
     """Product code below the folders: no tests, no migrations."""
     return tuple(
-        Source(place, text, ast.parse(text))
+        Source(place, text, ast.parse(text, place))
         for place in tracked(*folders)
         if place.endswith(".py") and "/tests/" not in place and "/migrations/" not in place
         for text in [(ROOT / place).read_text()]
