@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from waystation_agent.folder import Folder
+from agent.tests.conftest import CODE
+
+from waystation_agent.folder import Folder, default_folder
 from waystation_agent.identity import Identity, load
 from waystation_agent.local_hub import LocalHub
-
-from agent.tests.conftest import CODE
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -146,8 +146,6 @@ def test_help_lists_the_exit_codes() -> None:
 
 
 def test_the_data_folder_follows_the_environment() -> None:
-    from waystation_agent.folder import default_folder
-
     assert default_folder({"WAYSTATION_AGENT_DATA": "/a", "STATE_DIRECTORY": "/b"}).path == Path("/a")
     assert default_folder({"STATE_DIRECTORY": "/b:/c"}).path == Path("/b")
     assert default_folder({}).path == Path.home() / ".local/share/waystation-agent"

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from waystation_agent.clock import SANE_FROM_US, STALE_US, GuardedClock, iso, next_at_us
 
 SECOND = 1_000_000

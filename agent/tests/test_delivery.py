@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from agent.tests.conftest import NOON_US, Bench
+
 from waystation_agent.backoff import CAP_SECONDS
 from waystation_agent.clock import iso
 from waystation_agent.delivery import ALL_SENT, MOST_SAMPLES, UNPAIRED, Verdict, judge, within_values
@@ -10,8 +12,6 @@ from waystation_agent.link import Answer, Server
 from waystation_agent.local_hub import LocalHub
 from waystation_agent.pairing import Invitation, pair
 from waystation_agent.spool import Sample
-
-from agent.tests.conftest import NOON_US, Bench
 
 
 def test_samples_arrive_in_order_and_leave_the_spool(bench: Bench, hub: LocalHub, device: Identity) -> None:

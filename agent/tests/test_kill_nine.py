@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from waystation_agent.delivery import ALL_SENT, Delivery
 from waystation_agent.folder import Folder
 from waystation_agent.identity import Identity, IdentityFile

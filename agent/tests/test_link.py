@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from waystation_agent.backoff import pause_seconds
 from waystation_agent.errors import Unreachable
 from waystation_agent.link import Answer, Link, Server, http_date_us, retry_after_seconds

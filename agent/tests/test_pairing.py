@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from agent.tests.conftest import CODE
+
 from waystation_agent import identity, pairing
 from waystation_agent.address import is_on_site, parse_server
 from waystation_agent.errors import BadInput, Fault
@@ -14,8 +16,6 @@ from waystation_agent.identity import Identity, State
 from waystation_agent.link import Link, Server
 from waystation_agent.local_hub import LocalHub
 from waystation_agent.pairing import Invitation, pair, parse_invitation
-
-from agent.tests.conftest import CODE
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,13 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from agent.tests.conftest import NOON_US, Bench
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from waystation_agent.clock import SANE_FROM_US
 from waystation_agent.folder import Folder
-
-from agent.tests.conftest import NOON_US, Bench
 
 HOUR_US = 3_600_000_000
 

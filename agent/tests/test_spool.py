@@ -2,12 +2,13 @@
 
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
-from waystation_agent.folder import Folder
-from waystation_agent.spool import QUARANTINE_LIMIT, Spool, open_spool
-
 from agent.tests.conftest import Bench
+
+from waystation_agent.folder import Folder
+from waystation_agent.spool import QUARANTINE_LIMIT, Spool, make_sound
 
 
 def test_a_full_spool_drops_the_oldest_and_counts_them(bench: Bench) -> None:
@@ -46,10 +47,39 @@ def test_only_the_owner_can_read_the_spool(bench: Bench) -> None:
 
 def test_a_damaged_spool_is_set_aside_and_sampling_goes_on(folder: Folder) -> None:
     folder.spool.write_bytes(b"this was a database once" * 100)
-    spool = open_spool(folder.spool)
-    assert spool.depth() == 0
-    spool.close()
+    make_sound(folder.spool)
+    with closing(Spool(folder.spool)) as spool:
+        assert spool.depth() == 0
     assert len(list(folder.path.glob("spool.db.damaged-*"))) == 1
+
+
+def test_damage_in_the_middle_of_the_file_is_found_at_the_start(bench: Bench, folder: Folder) -> None:
+    bench.sample(500)
+    bench.close()
+    content = bytearray(folder.spool.read_bytes())
+    content[20_000:24_000] = b"\xff" * 4_000
+    folder.spool.write_bytes(content)
+    make_sound(folder.spool)
+    bench.restart()
+    assert bench.spool.depth() == 0
+
+
+def test_a_sound_spool_is_left_as_it_is(bench: Bench, folder: Folder) -> None:
+    bench.sample(3)
+    make_sound(folder.spool)
+    assert bench.spool.depth() == 3
+
+
+def test_a_full_disk_costs_a_sample_and_nothing_else(bench: Bench) -> None:
+    bench.sample(20)
+    pages = bench.spool._one("pragma page_count")
+    bench.values = {f"metric_{n}": 1.0 for n in range(1_000)}
+    bench.spool._db.execute(f"pragma max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        bench.sample()
+    bench.spool._db.execute("pragma max_page_count = 100000")
+    bench.sample()
+    assert bench.spool.depth() == 21
 
 
 def test_a_failed_write_leaves_nothing_behind(bench: Bench) -> None:
@@ -83,4 +113,4 @@ def test_a_spool_locked_by_someone_else_is_not_taken_for_damaged(folder: Folder)
     with pytest.raises(sqlite3.OperationalError):
         Spool(folder.spool)
     with pytest.raises(sqlite3.OperationalError):
-        open_spool(folder.spool)
+        make_sound(folder.spool)

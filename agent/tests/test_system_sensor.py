@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from waystation_agent import machine
 from waystation_agent.sampler import finite
 from waystation_agent.sensors import system

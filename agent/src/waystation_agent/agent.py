@@ -16,7 +16,7 @@ from waystation_agent.logs import LOG, facts
 from waystation_agent.sampler import Sampler
 from waystation_agent.sensors import Sensor
 from waystation_agent.sensors.system import SystemSensor
-from waystation_agent.spool import open_spool
+from waystation_agent.spool import Spool, make_sound
 from waystation_agent.timekeeper import MachineTicks, Timekeeper
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -42,7 +42,7 @@ class Agent:
         self._folder.make()
         with self._folder.held_alone():
             IdentityFile(self._folder.identity).current()  # a broken file is better known now than in a thread
-            open_spool(self._folder.spool).close()
+            make_sound(self._folder.spool)
             self._work_until_signal()
         if self._failed:
             raise Fault("the agent ended after an error, see the lines above; everything sampled is saved")
@@ -76,7 +76,7 @@ class Agent:
     # Sampling
 
     def _sample(self) -> None:
-        spool = open_spool(self._folder.spool)
+        spool = Spool(self._folder.spool)
         identities = IdentityFile(self._folder.identity)
         self._await_pairing(identities)
         sampler = Sampler(self._sensor(), spool, self._timekeeper)
@@ -106,7 +106,7 @@ class Agent:
     # Delivery
 
     def _deliver(self) -> None:
-        spool = open_spool(self._folder.spool)
+        spool = Spool(self._folder.spool)
         identities = IdentityFile(self._folder.identity)
         delivery = Delivery(spool, identities, self._timekeeper)
         while not self._ending.is_set():

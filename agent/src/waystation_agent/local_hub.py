@@ -162,6 +162,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     hub: LocalHub
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed and a hub stopped in the middle of a call are what this hub is for: no traceback."""
+
 
 class _Conversation(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -7,12 +7,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from waystation_agent.clock import GuardedClock, iso, next_at_us
+from waystation_agent.folder import sync_folder
 from waystation_agent.logs import LOG, facts
 
 LIMIT_BYTES = 64 * 1024 * 1024
@@ -212,6 +213,11 @@ class Spool:
 
     # SQLite
 
+    def damage(self) -> str | None:
+        """Return what is wrong with the file; None if it is sound. Reads all of it."""
+        (found,) = self._db.execute("pragma quick_check(1)").fetchone()
+        return None if found == "ok" else found
+
     def _one(self, query: str) -> int:
         row = self._db.execute(query).fetchone()
         return 0 if row is None else int(row[0])
@@ -221,25 +227,34 @@ class Spool:
         self._db.execute("begin immediate")
         try:
             yield
+            self._db.execute("commit")
         except BaseException:
-            self._db.execute("rollback")
+            if self._db.in_transaction:  # on a full disk SQLite has rolled back by itself
+                self._db.execute("rollback")
             raise
-        self._db.execute("commit")
 
 
-def open_spool(path: Path) -> Spool:
-    """Open the spool; a file that SQLite cannot read is set aside whole, for what is sampled next matters more."""
+def make_sound(path: Path) -> None:
+    """See to it that a sound spool is there. A damaged one is set aside whole: what is sampled next matters more."""
     try:
-        return Spool(path)
+        damage = _damage(path)
     except sqlite3.OperationalError:
         raise  # full disk, missing rights, locked: the file itself may be good
     except sqlite3.DatabaseError as error:
+        damage = str(error)
+    if damage:
         aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
         path.rename(aside)
         for companion in ("-wal", "-shm"):
             path.with_name(path.name + companion).unlink(missing_ok=True)
-        LOG.error("spool cannot be read, starting a new one %s", facts(reason=error, kept_as=aside))
-        return Spool(path)
+        LOG.error("spool is damaged, starting a new one %s", facts(damage=damage, kept_as=aside))
+        Spool(path).close()
+    sync_folder(path.parent)
+
+
+def _damage(path: Path) -> str | None:
+    with closing(Spool(path)) as spool:
+        return spool.damage()
 
 
 def _open(path: Path) -> sqlite3.Connection:
