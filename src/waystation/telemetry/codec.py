@@ -2,10 +2,10 @@
 
     crc32 · header · deflate(times, values)
 
-Times are steps, divided by what they all have in common, less the median step: a regular series has none left. Numbers are
-steps too, of integers, where a power of ten makes every one of them an integer exactly; else their 64 bits as they are. A
-column of integers takes the narrowest width that holds them, and all its first bytes come before all its second bytes:
-neighbours look alike, and deflate finds them. Narrow columns make level 1 as good as level 6 or zstd, at a third of the time.
+Times are steps, divided by what they all have in common, less the median step: a regular series has none left.
+Numbers are steps too, of integers, where a power of ten makes every one of them an integer exactly; else their 64 bits
+as they are. A column of integers takes the narrowest width that holds them, and all its first bytes come before all its
+second bytes: neighbours look alike, and deflate finds them. Narrow columns make level 1 as good as level 6 or zstd.
 """
 
 import struct

@@ -1,13 +1,13 @@
 """The words of telemetry: kinds, series, stamps, and a reading before and after it has been stamped.
 
-A **stamp** is the time a value is stored under: `microseconds << 8 | source`. The low byte says whose time it is, so that
-two values meet on one stamp only when they are the same reading:
+A **stamp** is the time a value is stored under: `microseconds << 8 | source`. The low byte says whose time it is, so
+that two values meet on one stamp only when they are the same reading:
 
     0           the device's own time: the device sent this reading twice
     1 … 127     arrival time, given by the HTTP/WebSocket process in that slot, which never gives one twice
     128 … 255   arrival time by MQTT, with the message's sequence: a redelivery gets the same stamp again
 
-A reading that is stored never changes: of several values with one series and stamp, the first one stored is the reading.
+A reading that is stored never changes: of several values with one series and stamp, the first one stored stays.
 """
 
 from dataclasses import dataclass

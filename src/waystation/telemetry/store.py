@@ -1,13 +1,17 @@
 """Telemetry's tables and every statement on them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from waystation.kernel.clock import now_micros
+from waystation.kernel.clock import Clock, SystemClock
 from waystation.kernel.db import Moment, Tx, metadata, type_of_id
-from waystation.telemetry.model import Kind, Row, Stamped
+from waystation.telemetry.model import Kind, Series, Stamped
 
 series = sa.Table(
     "series",
@@ -46,7 +50,7 @@ chunk = sa.Table(
     sa.Column("max", sa.Double),
     sa.Column("sum", sa.Double),
     sa.Column("data", sa.LargeBinary, nullable=False),
-    sa.Index("chunk_by_series_and_end", "series_id", "last_stamp"),
+    sa.Index("chunk_by_series_and_time", "series_id", "last_stamp", "first_stamp"),
 )
 
 # The newest sealed value of every series, written by the sealer only; a newer one may be in the tail.
@@ -77,22 +81,307 @@ MOST_REMEMBERED = 500_000
 class SeriesIds:
     """What this process knows of the ids of series. It learns an id only after the commit that made it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self._known: dict[SeriesKey, int] = {}
-
-    def get(self, key: SeriesKey) -> int | None:
-        return self._known.get(key)
+        self._clock = clock or SystemClock()
 
     @property
-    def known(self) -> dict[SeriesKey, int]:
+    def known(self) -> Mapping[SeriesKey, int]:
         return self._known
 
-    def learn(self, found: dict[SeriesKey, int]) -> None:
-        if len(self._known) + len(found) > MOST_REMEMBERED:
+    def found(self, tx: Tx, keys: Collection[SeriesKey]) -> Mapping[SeriesKey, int]:
+        """The id of every key; series that do not exist are made."""
+        missing = [key for key in keys if key not in self._known]
+        found = {key: self._known[key] for key in keys if key in self._known}
+        if missing:
+            made = _made(tx, missing, self._clock.now())
+            tx.after_commit(lambda: self._learn(made))
+            found.update(made)
+        return found
+
+    def _learn(self, made: Mapping[SeriesKey, int]) -> None:
+        if len(self._known) + len(made) > MOST_REMEMBERED:
             self._known = {}
-        self._known.update(found)
+        self._known.update(made)
 
 
 def append(tx: Tx, ids: SeriesIds, arrived: Sequence[Stamped]) -> None:
     """Stores all rows behind the tail; nothing is looked up, so a duplicate is stored and disappears later."""
-    raise NotImplementedError
+    try:
+        _append(tx, ids.known, arrived)
+    except KeyError:
+        keys = {(stamped.device_id, metric, kind) for stamped in arrived for metric, kind, _, _ in stamped.rows}
+        _append(tx, ids.found(tx, keys), arrived)
+
+
+def _append(tx: Tx, ids: Mapping[SeriesKey, int], arrived: Sequence[Stamped]) -> None:
+    numbers = [
+        (ids[stamped.device_id, metric, kind], stamp, value)
+        for stamped in arrived
+        for metric, kind, stamp, value in stamped.rows
+        if kind != Kind.TEXT
+    ]
+    texts = [
+        (ids[stamped.device_id, metric, kind], stamp, value)
+        for stamped in arrived
+        for metric, kind, stamp, value in stamped.rows
+        if kind == Kind.TEXT
+    ]
+    _insert(tx, (tail.c.series_id, tail.c.stamp, tail.c.value), numbers)
+    _insert(tx, (tail.c.series_id, tail.c.stamp, tail.c.text), texts)
+
+
+def _made(tx: Tx, keys: Collection[SeriesKey], now: datetime) -> dict[SeriesKey, int]:
+    rows = [
+        {"device_id": device_id, "metric": metric, "kind": int(kind), "created_at": now}
+        for device_id, metric, kind in sorted(keys)  # in one order everywhere, so that two processes cannot deadlock
+    ]
+    insert = sqlite.insert if tx.is_sqlite else postgresql.insert
+    tx.execute(insert(series).on_conflict_do_nothing(), rows)
+    of_devices = sa.select(series).where(among(tx, series.c.device_id, {device_id for device_id, _, _ in keys}))
+    ids = {(row.device_id, row.metric, row.kind): row.id for row in tx.all(of_devices)}
+    return {key: ids[key] for key in keys}
+
+
+def _insert(tx: Tx, columns: Sequence[sa.Column[Any]], rows: Sequence[Sequence[Any]], *, then: str = "") -> None:
+    """As fast as the drivers can: `executemany` for SQLite, one array per column for PostgreSQL."""
+    if not rows:
+        return
+    into = f"insert into {columns[0].table} ({', '.join(column.name for column in columns)})"
+    if tx.is_sqlite:
+        tx.connection.exec_driver_sql(f"{into} values ({', '.join('?' * len(columns))}) {then}", rows)
+        return
+    arrays = ", ".join(f"%s::{column.type.compile(tx.connection.dialect)}[]" for column in columns)
+    by_column = tuple(list(column) for column in zip(*rows, strict=True))
+    tx.connection.exec_driver_sql(f"{into} select * from unnest({arrays}) {then}", by_column)  # noqa: S608 no input
+
+
+def among(tx: Tx, column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
+    """`column in (…)` with one parameter, however many ids there are."""
+    return column.in_(sa.select(_each(tx, ids)))
+
+
+def _each(tx: Tx, ids: Iterable[int]) -> sa.ColumnElement[int]:
+    if tx.is_sqlite:
+        return sa.func.json_each(str(list(ids))).table_valued("value").c.value
+    return sa.func.unnest(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger))).table_valued("value").c.value
+
+
+# Series
+
+
+def series_of(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[Series]:
+    """By device and metric; with `metrics` only those."""
+    query = sa.select(series).where(among(tx, series.c.device_id, device_ids))
+    if metrics is not None:
+        query = query.where(series.c.metric.in_(metrics))
+    rows = tx.all(query.order_by(series.c.device_id, series.c.metric, series.c.kind))
+    return [Series(row.id, row.device_id, row.metric, Kind(row.kind), row.unit) for row in rows]
+
+
+def kinds_of(tx: Tx, series_ids: Collection[int]) -> dict[int, Kind]:
+    """Of those that still exist."""
+    query = sa.select(series.c.id, series.c.kind).where(among(tx, series.c.id, series_ids))
+    return {row.id: Kind(row.kind) for row in tx.all(query)}
+
+
+def forget_device(tx: Tx, device_id: int) -> None:
+    """Deletes all that was sealed and the series; rows in the tail have no series then, and the sealer drops them."""
+    ids = [row.id for row in tx.all(sa.select(series.c.id).where(series.c.device_id == device_id))]
+    tx.execute(sa.delete(chunk).where(among(tx, chunk.c.series_id, ids)))
+    tx.execute(sa.delete(last_value).where(among(tx, last_value.c.series_id, ids)))
+    tx.execute(sa.delete(series).where(series.c.device_id == device_id))
+    tx.execute(sa.update(seal_turn).values(turn=seal_turn.c.turn + 1))
+
+
+# The tail
+
+TAIL_ROW = (tail.c.series_id, tail.c.stamp, tail.c.value, tail.c.text)
+
+
+class Span(NamedTuple):
+    lo: int
+    hi: int
+
+    @property
+    def rows(self) -> int:
+        """At least as many as there are; exactly on SQLite."""
+        return self.hi - self.lo + 1
+
+
+def tail_span(tx: Tx) -> Span | None:
+    lo, hi = (tx.scalar(sa.select(of(tail.c.id))) for of in (sa.func.min, sa.func.max))
+    return None if lo is None else Span(lo, hi)
+
+
+def oldest_of_tail(tx: Tx, most: int) -> tuple[Span, Sequence[Sequence[Any]]]:
+    """The first rows to arrive as (id, series id, stamp, value, text) in order of arrival."""
+    rows = tx.all(sa.select(tail).order_by(tail.c.id).limit(most))
+    return Span(rows[0].id, rows[-1].id), rows
+
+
+def drop_tail(tx: Tx, span: Span) -> int:
+    """How many rows went."""
+    return tx.execute(sa.delete(tail).where(tail.c.id.between(*span))).rowcount
+
+
+def tail_of(tx: Tx, series_ids: Collection[int], first: int, last: int) -> Sequence[Sequence[Any]]:
+    """What has not been sealed yet, in order of arrival; duplicates of each other and of chunks are in it."""
+    query = sa.select(*TAIL_ROW).where(tail.c.stamp.between(first, last), among(tx, tail.c.series_id, series_ids))
+    return tx.all(query.order_by(tail.c.id))
+
+
+def newest_of_tail(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any]]:
+    """One row of each series that is in the tail: with its latest stamp, of several with that the first to come."""
+    wanted = among(tx, tail.c.series_id, series_ids)
+    if tx.is_sqlite:  # the other columns are those of the row with the maximum, and the sort by series keeps the order
+        columns = (tail.c.series_id, sa.func.max(tail.c.stamp), tail.c.value, tail.c.text)
+        return tx.all(sa.select(*columns).where(wanted).group_by(tail.c.series_id))
+    newest = sa.select(*TAIL_ROW).distinct(tail.c.series_id).where(wanted)
+    return tx.all(newest.order_by(tail.c.series_id, tail.c.stamp.desc(), tail.c.id))
+
+
+# Chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A chunk without its data."""
+
+    id: int
+    series_id: int
+    first: int
+    last: int
+    count: int
+    min: float | None
+    max: float | None
+    sum: float | None
+
+
+FACTS = (
+    chunk.c.id,
+    chunk.c.series_id,
+    chunk.c.first_stamp,
+    chunk.c.last_stamp,
+    chunk.c.count,
+    chunk.c.min,
+    chunk.c.max,
+    chunk.c.sum,
+)
+NEW_CHUNK = (*FACTS[1:], chunk.c.data)
+NEARBY = 8  # merging keeps a series' chunks in sizes that grow fourfold backwards: a run never reaches over so many
+
+# The chunks of each run's series that end at or after its first stamp, and the few before them.
+AROUND = """
+    select c.id, c.series_id, c.first_stamp, c.last_stamp, c.count, c.min, c.max, c.sum
+    from {runs} cross join chunk c
+    where c.series_id = runs.series_id and c.last_stamp >= coalesce(
+        (select min(near.last_stamp) from (
+            select last_stamp from chunk
+            where chunk.series_id = runs.series_id and chunk.last_stamp < runs.first_stamp
+            order by last_stamp desc limit {nearby}
+        ) near),
+        runs.first_stamp)
+    order by c.series_id, c.last_stamp
+"""
+SQLITE_RUNS = """(
+    select json_extract(value, '$[0]') as series_id, json_extract(value, '$[1]') as first_stamp from json_each(:runs)
+) runs"""
+POSTGRES_RUNS = "unnest(cast(:ids as bigint[]), cast(:firsts as bigint[])) runs (series_id, first_stamp)"
+
+
+def chunks_around(tx: Tx, runs: Mapping[int, int]) -> dict[int, list[Sealed]]:
+    """For runs as {series id: first stamp}: by series, in order of time, the chunks that sealing them may touch."""
+    if tx.is_sqlite:
+        query = sa.text(AROUND.format(runs=SQLITE_RUNS, nearby=NEARBY)).bindparams(runs=json.dumps(list(runs.items())))
+    else:
+        query = sa.text(AROUND.format(runs=POSTGRES_RUNS, nearby=NEARBY))
+        query = query.bindparams(ids=list(runs), firsts=list(runs.values()))
+    found: dict[int, list[Sealed]] = {}
+    for row in tx.all(query):
+        found.setdefault(row.series_id, []).append(Sealed(*row))
+    return found
+
+
+def chunks_between(tx: Tx, series_ids: Collection[int], first: int, last: int) -> list[Sealed]:
+    """Those with a stamp in the range, by series and time."""
+    overlap = (chunk.c.last_stamp >= first, chunk.c.first_stamp <= last, among(tx, chunk.c.series_id, series_ids))
+    query = sa.select(*FACTS).where(*overlap).order_by(chunk.c.series_id, chunk.c.last_stamp)
+    return [Sealed(*row) for row in tx.all(query)]
+
+
+def contents(tx: Tx, chunk_ids: Collection[int]) -> dict[int, bytes]:
+    query = sa.select(chunk.c.id, chunk.c.data).where(among(tx, chunk.c.id, chunk_ids))
+    return {row.id: row.data for row in tx.all(query)}
+
+
+def replace_chunks(tx: Tx, old: Collection[int], new: Sequence[Sequence[Any]]) -> bool:
+    """`new` as rows of NEW_CHUNK. False when an old one was gone already; the caller must roll back then."""
+    gone = tx.execute(sa.delete(chunk).where(among(tx, chunk.c.id, old))).rowcount if old else 0
+    _insert(tx, NEW_CHUNK, new)
+    return gone == len(old)
+
+
+# Last values and the sealer's turn
+
+
+def keep_newest(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
+    """One row of (series id, stamp, value, text) per series; what is not newer than the kept value changes nothing."""
+    newer = """
+        on conflict (series_id) do update set stamp = excluded.stamp, value = excluded.value, text = excluded.text
+        where excluded.stamp > last_value.stamp
+    """
+    _insert(tx, tuple(last_value.c), rows, then=newer)
+
+
+def newest_sealed(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any]]:
+    return tx.all(sa.select(last_value).where(among(tx, last_value.c.series_id, series_ids)))
+
+
+class Turn(NamedTuple):
+    turn: int
+    sealed_at: datetime
+
+
+def turn(tx: Tx) -> Turn | None:
+    """None before the first sealing."""
+    row = tx.first(sa.select(seal_turn.c.turn, seal_turn.c.sealed_at))
+    return None if row is None else Turn(*row)
+
+
+def take_turn(tx: Tx, seen: Turn | None, now: datetime) -> bool:
+    """Compare-and-set: False when somebody else has sealed or deleted since `seen` was read."""
+    if seen is None:
+        insert = sqlite.insert if tx.is_sqlite else postgresql.insert
+        return tx.changed(insert(seal_turn).values(id=1, turn=1, sealed_at=now).on_conflict_do_nothing())
+    mine = sa.update(seal_turn).where(seal_turn.c.turn == seen.turn)
+    return tx.changed(mine.values(turn=seen.turn + 1, sealed_at=now))
+
+
+# Counts for the system page
+
+
+class Extent(NamedTuple):
+    series: int
+    values: int
+    unsealed: int
+    chunks: int
+    chunk_bytes: int
+
+
+def extent(tx: Tx) -> Extent:
+    """Duplicates in the tail are counted until they are sealed."""
+    span = tail_span(tx)
+    unsealed = span.rows if span else 0
+    sealed = sa.select(
+        sa.func.count().label("chunks"),
+        sa.func.coalesce(sa.func.sum(chunk.c.count), 0).label("total"),
+        sa.func.coalesce(sa.func.sum(_length(tx)), 0).label("size"),
+    ).select_from(chunk)
+    found = tx.execute(sealed).one()
+    known = tx.scalar(sa.select(sa.func.count()).select_from(series))
+    return Extent(known, int(found.total) + unsealed, unsealed, found.chunks, int(found.size))
+
+
+def _length(tx: Tx) -> sa.ColumnElement[int]:
+    return sa.func.length(chunk.c.data) if tx.is_sqlite else sa.func.octet_length(chunk.c.data)
