@@ -46,13 +46,15 @@ def waystation() -> list[str]:
 
 
 class Hub:
-    """One data folder, and the program that is started and ended on it any number of times. MQTT only when asked for."""
+    """One data folder, and the program that is started and ended on it any number of times. MQTT only if asked for."""
 
-    def __init__(self, data: Path, *, mqtt: bool = False, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *, mqtt: bool = False, log: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.data = data
         self.port = free_port()
         self.mqtt_port = free_port() if mqtt else 0
-        self.log_path = data.with_name(f"{data.name}.log")
+        self.log_path = log or data.with_name(f"{data.name}.log")
         self._environment = {**os.environ, **LOOPBACK, **(environment or {})}
         self._program: subprocess.Popen[bytes] | None = None
         self._token: str | None = None
