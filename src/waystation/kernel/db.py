@@ -80,6 +80,8 @@ class Database:
         self.engine = sa.create_engine(self.url, **({} if self.is_sqlite else {"pool_pre_ping": True}), pool_size=pool_size)
         self._write_turn = threading.Lock()
         self._writing = self.engine.execution_options(writes=True)
+        one_view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}  # SQLite has no other
+        self._reading = self.engine.execution_options(**one_view)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -97,7 +99,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """One consistent view; nothing may be written in it."""
-        with _translated(), self.engine.connect() as connection, connection.begin():
+        with _translated(), self._reading.connect() as connection, connection.begin():
             yield Tx(connection, self.listeners)
 
     @contextmanager
