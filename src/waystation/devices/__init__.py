@@ -1,6 +1,6 @@
 """Things with an identity in a home: registry, credentials, claiming and presence."""
 
-from waystation.devices import api, edges, jobs
+from waystation.devices import api, cli, edges, jobs
 from waystation.devices.events import AccessChanged, DeviceDeleted
 from waystation.devices.gate import Gate
 from waystation.devices.model import CallingDevice, Credential, Device, NewClaim, Provisioned
@@ -23,6 +23,7 @@ feature = Feature(
     routes=(api.router,),
     jobs=(Every(3600, jobs.forget_claims),),
     runs=(edges.watch_access,),
+    cli=cli.app,
 )
 
 __all__ = [

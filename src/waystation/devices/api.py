@@ -47,8 +47,8 @@ def claim(wanted: ClaimRequest, request: Request, parts: PartsOf, tx: Tx, now: N
         tx,
         now,
         code=wanted.code,
-        name=wanted.name[:100],
-        model_text=wanted.model[:100],
+        name=wanted.name[:120],
+        model_text=wanted.model[:120],
         external_ids=wanted.external_ids,
         api_key=wanted.api_key,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from waystation.devices import store
 from waystation.devices.gate import Gate
-from waystation.kernel.bus import Bus
+from waystation.kernel.bus import RESUMED, Bus
 from waystation.kernel.db import Database
 from waystation.kernel.mqtt import MqttLink
 from waystation.kernel.parts import Parts
@@ -29,12 +29,16 @@ async def watch_access(parts: Parts) -> AsyncIterator[None]:
             kicks.add(kick)
             kick.add_done_callback(kicks.discard)
 
-    unsubscribe = parts.get(Bus).subscribe("access.*", changed)
+    ends = [
+        parts.get(Bus).subscribe("access.*", changed),
+        parts.get(Bus).subscribe(RESUMED, lambda _subject, _body: gate.drop_all()),
+    ]
     noting = asyncio.create_task(_note_uses(gate, parts.get(Database)))
     try:
         yield
     finally:
-        unsubscribe()
+        for unsubscribe in ends:
+            unsubscribe()
         noting.cancel()
         await asyncio.gather(noting, *kicks, return_exceptions=True)
         await asyncio.to_thread(_write_uses, gate, parts.get(Database))

@@ -64,6 +64,12 @@ class Gate:
         for proof in [proof for proof, (device, _) in list(self._known.items()) if device.id == device_id]:
             self._known.pop(proof, None)
 
+    def drop_all(self) -> None:
+        """Notices may have been missed."""
+        self._drops += 1
+        self._known.clear()
+        self._by_key.clear()
+
     def take_used(self) -> dict[int, datetime]:
         """Credential uses since the last call, for the sweep that writes them down."""
         used, self._used = self._used, {}

@@ -16,7 +16,7 @@ API_KEY = re.compile(r"[A-Za-z0-9_-]{43,128}")
 API_KEY_DAYS = 365 * 10
 CLAIM_HOURS = 24
 MOST_CLAIM_HOURS = 24 * 30
-MOST_NAME = 100
+MOST_NAME = 120
 
 Presence = Literal["online", "offline", "disabled", "never"]
 

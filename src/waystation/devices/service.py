@@ -82,9 +82,9 @@ def claim(
     )
     for kind in EXTERNAL_KINDS:
         if external_ids.get(kind):
-            store.add_external_id(tx, device.home_id, device.id, kind, str(external_ids[kind])[:128])
+            store.add_external_id(tx, device.home_id, device.id, kind=kind, value=str(external_ids[kind])[:128])
     _give_key(tx, device.id, now, api_key)
-    if not store.use_claim(tx, found.id, device.id, digest, now):
+    if not store.use_claim(tx, found.id, now, device_id=device.id, credential_digest=digest):
         raise NotFound("this claim code was used a moment ago; make a new one on the devices page")
     audit.note(tx, Actor(f"device:{device.key}"), "claimed", f"device:{device.key}", now=now, name=device.name)
     announce(tx, device, "claimed", now, claim=str(found.id))
@@ -108,9 +108,9 @@ def new_api_key(tx: Tx, by: Actor, device: Device, now: datetime) -> Provisioned
     return Provisioned(device.key, device.serial, device.name, api_key)
 
 
-def revoke(tx: Tx, by: Actor, device: Device, now: datetime, credential_id: int | None = None) -> int:
+def revoke(tx: Tx, by: Actor, device: Device, now: datetime, *, credential_id: int | None = None) -> int:
     """One credential, or all. They open nothing any more, and live connections end."""
-    retired = store.retire(tx, device.id, now, credential_id)
+    retired = store.retire(tx, device.id, now, credential_id=credential_id)
     if not retired:
         raise NotFound("there is no live credential of that number on this device")
     audit.note(tx, by, "revoked a credential", f"device:{device.key}", now=now, credential=credential_id or "all")
@@ -165,6 +165,14 @@ def find(tx: Tx, home_id: int, key: str) -> Device:
     return device
 
 
+def find_any(tx: Tx, home_id: int, name: str) -> Device:
+    """By key or serial."""
+    device = store.by_key(tx, home_id, name) or store.by_serial(tx, home_id, name)
+    if device is None:
+        raise NotFound(f"there is no device with the key or serial {name[:64]}")
+    return device
+
+
 def _add(tx: Tx, home_id: int, now: datetime, *, name: str, model_text: str, serial: str) -> Device:
     key = model.new_key()
     serial = model.check_serial(serial) if serial else key
@@ -191,7 +199,7 @@ def _free_serial(tx: Tx, external_ids: Mapping[str, str]) -> str:
 def _give_key(tx: Tx, device_id: int, now: datetime, api_key: str = "") -> str:
     api_key = api_key or secrets.new_secret()
     expires_at = now + timedelta(days=model.API_KEY_DAYS)
-    store.add_credential(tx, device_id, secrets.digest(api_key), f"{api_key[:4]}…", now, expires_at=expires_at)
+    store.add_credential(tx, device_id, secrets.digest(api_key), now, hint=f"{api_key[:4]}…", expires_at=expires_at)
     return api_key
 
 

@@ -131,7 +131,7 @@ def seen(tx: Tx, rows: Sequence[tuple[int, datetime, str | None]]) -> None:
     tx.execute(values, [{"of": of, "at": at, "ip": ip} for of, at, ip in rows])
 
 
-def add_external_id(tx: Tx, home_id: int, device_id: int, kind: str, value: str) -> bool:
+def add_external_id(tx: Tx, home_id: int, device_id: int, *, kind: str, value: str) -> bool:
     """False when another device of the home has it already."""
     taken = external_id.select().where(
         external_id.c.home_id == home_id, external_id.c.kind == kind, external_id.c.value == value
@@ -210,7 +210,7 @@ def use_credentials(tx: Tx, rows: Sequence[tuple[int, datetime]]) -> None:
     tx.execute(used, [{"of": of, "at": at} for of, at in rows])
 
 
-def retire(tx: Tx, device_id: int, now: datetime, credential_id: int | None = None) -> int:
+def retire(tx: Tx, device_id: int, now: datetime, *, credential_id: int | None = None) -> int:
     """One credential, or all of the device; how many there were to retire."""
     live = credential.update().where(credential.c.device_id == device_id, credential.c.state != CredentialState.RETIRED)
     if credential_id is not None:
@@ -226,7 +226,7 @@ def claim_by_digest(tx: Tx, digest: bytes) -> sa.Row[Any] | None:
     return tx.first(claim.select().where(claim.c.digest == digest).with_for_update())
 
 
-def use_claim(tx: Tx, claim_id: int, device_id: int, credential_digest: bytes, now: datetime) -> bool:
+def use_claim(tx: Tx, claim_id: int, now: datetime, *, device_id: int, credential_digest: bytes) -> bool:
     unused = claim.update().where(claim.c.id == claim_id, claim.c.used_at.is_(None), claim.c.expires_at > now)
     return tx.changed(unused.values(used_at=now, device_id=device_id, credential_digest=credential_digest))
 

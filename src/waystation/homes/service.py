@@ -17,4 +17,4 @@ def the_home(tx: Tx, now: datetime) -> Home:
 
 def own_the_home(tx: Tx, told: PersonSetUp, now: datetime) -> None:
     """Whoever set the hub up owns its home."""
-    store.add_member(tx, the_home(tx, now).id, told.person_id, Role.OWNER, now)
+    store.add_member(tx, the_home(tx, now).id, told.person_id, now, role=Role.OWNER)

@@ -35,7 +35,7 @@ def add_home(tx: Tx, name: str, now: datetime) -> Home:
     return Home(home_id, name)
 
 
-def add_member(tx: Tx, home_id: int, person_id: int, role: Role, now: datetime) -> None:
+def add_member(tx: Tx, home_id: int, person_id: int, now: datetime, *, role: Role) -> None:
     tx.execute(member.insert().values(home_id=home_id, person_id=person_id, role=role.word, created_at=now))
 
 

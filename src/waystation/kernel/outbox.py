@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,15 @@ outbox = sa.Table(
     sqlite_autoincrement=True,
 )
 
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Something was put into the outbox; told inside the transaction."""
+
+    kind: str
+
+
 Send = Callable[[str, bytes], None]
 NOTICE = "notice"
 LOOK_SECONDS = 0.2
@@ -36,6 +46,7 @@ LOOK_SECONDS = 0.2
 def put(tx: Tx, kind: str, subject: str, body: Any, now: datetime) -> None:
     """`kind` chooses the sender; `body` is anything msgspec can turn into JSON."""
     tx.execute(outbox.insert().values(kind=kind, subject=subject, body=msgspec.json.encode(body), due_at=now))
+    tx.tell(Put(kind), now)
 
 
 def notice(tx: Tx, subject: str, body: Any, now: datetime) -> None:

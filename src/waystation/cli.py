@@ -1,0 +1,101 @@
+"""`waystation …`: gathers the features' commands and the owner's; turns failures into one line and an exit code."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from waystation import __version__
+from waystation.kernel.desk import FAILED, USAGE, AsJson, Data, say, show_json, show_table
+from waystation.kernel.errors import DomainError, Invalid
+
+EPILOG = "Exit codes: 0 done, 1 it could not be done, 2 wrong usage or a wrong setting, 130 interrupted."
+main_app = typer.Typer(name="waystation", no_args_is_help=True, add_completion=True, epilog=EPILOG, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        say(f"waystation {__version__}")
+        raise typer.Exit
+
+
+@main_app.callback()
+def top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,  # noqa: ARG001, FBT002
+) -> None:
+    """Self-hosted, offline-first platform for IoT devices."""
+    context.obj = _open
+
+
+def _open(data: Path | None) -> Any:
+    from waystation.kernel import logs, settings  # noqa: PLC0415  `--help` answers without loading the house
+    from waystation.operation import start  # noqa: PLC0415
+
+    logs.configure("warning")
+    return start.open_desk(*settings.load({"data": data}))
+
+
+@main_app.command()
+def serve(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port. [default: 8000]", show_default=False)] = None,
+    mqtt_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT port, 0 for none. [default: 1883]", show_default=False)] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 0.0.0.0]", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="HTTP processes; more than 1 needs PostgreSQL and NATS.", show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option(help="hub or cloud. [default: hub]", show_default=False)] = None,
+) -> None:
+    """Start the hub (or cloud) and serve until Ctrl-C."""
+    from waystation.kernel import settings  # noqa: PLC0415
+    from waystation.operation import start  # noqa: PLC0415
+
+    given = {"data": data, "port": port, "mqtt_port": mqtt_port, "host": host, "workers": workers, "preset": preset}
+    raise typer.Exit(start.serve(*settings.load(given)))
+
+
+@main_app.command("settings")
+def settings_(data: Data = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Print every setting, its value and where that came from."""
+    from waystation.kernel import settings  # noqa: PLC0415
+
+    known = settings.known(*settings.load({"data": data}))
+    if as_json:
+        show_json([{"name": k.name, "value": k.value, "source": k.source, "variables": k.variables, "about": k.about} for k in known])
+    else:
+        rows = [(k.name, k.value, k.source, ", ".join(k.variables), k.about) for k in known]
+        show_table(("setting", "value", "from", "variables", "about"), rows, empty="")
+
+
+def gather() -> typer.Typer:
+    """All commands. Loads every feature, so it is not done for those that need none."""
+    from waystation.app import FEATURES  # noqa: PLC0415
+    from waystation.operation import cli  # noqa: PLC0415
+
+    for feature in FEATURES:
+        if feature.cli is not None:
+            main_app.add_typer(feature.cli)
+    cli.add_to(main_app)
+    return main_app
+
+
+def main() -> None:
+    """The entry point of the command."""
+    try:
+        code = gather()(standalone_mode=False)
+    except Invalid as wrong:
+        code = _failed(wrong.sentence, USAGE)
+    except DomainError as fault:
+        code = _failed(fault.sentence, FAILED)
+    except click.ClickException as wrong:
+        wrong.show()
+        code = wrong.exit_code
+    except click.Abort:
+        code = 130
+    sys.exit(code)
+
+
+def _failed(sentence: str, code: int) -> int:
+    sys.stderr.write(f"waystation: {sentence}\n")
+    return code

@@ -1,0 +1,69 @@
+"""Where a command sits: the same settings and database as the hub, beside it or without it, and how it answers a person."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from waystation.kernel.clock import Clock, SystemClock, iso
+from waystation.kernel.db import Database
+from waystation.kernel.settings import Settings
+
+FAILED, USAGE = 1, 2
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder of the hub. [default: waystation-data]", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The database is up to date and the hub's home exists, whether or not the hub runs."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    database: Database
+    home_id: int
+    clock: Clock = SystemClock()  # noqa: RUF009  it has no state
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+Open = Callable[[Path | None], Desk]
+
+
+def desk(context: typer.Context, data: Path | None) -> Desk:
+    """The top command puts the way to open it into the context, so that a feature's commands need not know the others."""
+    opened: Open = context.obj
+    return opened(data)
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def show_json(facts: Any) -> None:
+    say(json.dumps(facts, default=_plain, ensure_ascii=False))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
+    if not rows:
+        say(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else _plain(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _plain(fact: Any) -> str:
+    return iso(fact) if isinstance(fact, datetime) else str(fact)

@@ -1,0 +1,138 @@
+"""`waystation serve`: one command to a running system."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+import psutil
+import structlog
+
+from waystation import __version__, app, homes, identity
+from waystation.kernel import logs, migrations, qr, server
+from waystation.kernel.clock import SystemClock
+from waystation.kernel.db import Database, Listener
+from waystation.kernel.desk import Desk, say
+from waystation.kernel.errors import Conflict
+from waystation.kernel.secrets import write_private
+from waystation.kernel.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+RUNNING = "running.json"
+
+
+def open_desk(settings: Settings, sources: Mapping[str, str]) -> Desk:
+    """The database, up to date, with the hub's home; made when the data folder is empty."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    listeners: dict[type, list[Listener]] = {}
+    for feature in app.FEATURES:
+        for kind, listener in feature.listens.items():
+            listeners.setdefault(kind, []).append(listener)
+    database = Database(settings.database, listeners=listeners)
+    migrations.bring_up_to_date(database, app.PACKAGE)
+    with database.read() as tx:
+        home = homes.first_home(tx)
+    if home is None:
+        with database.write() as tx:
+            home = homes.the_home(tx, SystemClock().now())
+    return Desk(settings, sources, database, home.id)
+
+
+def serve(settings: Settings, sources: Mapping[str, str]) -> int:
+    """Serves until it is told to stop; the exit code."""
+    logs.configure(settings.log_level, settings.log_format)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(settings):
+        sockets = server.listen(settings.host, settings.port)
+        settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
+        desk = open_desk(settings, sources)
+        with desk.database.write() as tx:
+            link = identity.new_setup_link(tx, desk.now())
+        desk.database.close()
+
+        def ready() -> None:
+            _note_running(settings)
+            greet(settings, link)
+
+        try:
+            return server.serve(app.build, settings, sockets, on_ready=ready)
+        finally:
+            (settings.data / RUNNING).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """A data folder serves one hub at a time. The lock ends with the process, however it ends."""
+    with (settings.data / "hub.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"a hub is running on {settings.data} already; stop it, or give this one its own --data") from None
+        yield
+
+
+def _note_running(settings: Settings) -> None:
+    """Where the running hub is found, for the commands beside it."""
+    path = settings.data / RUNNING
+    path.unlink(missing_ok=True)
+    facts = {"pid": os.getpid(), "port": settings.port, "url": local_url(settings), "mqtt_port": settings.mqtt_port}
+    write_private(path, json.dumps(facts).encode())
+
+
+def running(data: Path) -> dict[str, object] | None:
+    """What the hub on this folder noted, if it still lives."""
+    try:
+        facts = json.loads((data / RUNNING).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return facts if psutil.pid_exists(facts["pid"]) else None
+
+
+def greet(settings: Settings, link: str | None) -> None:
+    """What a person reads when the hub is ready."""
+    address = public_url(settings)
+    kept = "SQLite" if settings.is_sqlite else "PostgreSQL"
+    say(f"\nWaystation {__version__} is running.\n")
+    say(f"  Open    {address}")
+    if settings.mqtt_port or settings.nats_url.get_secret_value():
+        say(f"  MQTT    port {settings.mqtt_port}" if not settings.nats_url.get_secret_value() else "  MQTT    at your NATS")
+    say(f"  Data    {settings.data.resolve()} ({kept})")
+    if link is not None:
+        say("\nNobody can sign in yet. This link lets you, once, within 24 hours:\n")
+        say(f"  {address}/setup/{link}\n")
+        say(qr.terminal(f"{address}/setup/{link}"))
+    say("\nCtrl-C stops it.\n")
+
+
+def public_url(settings: Settings) -> str:
+    """As people and devices on this network reach the hub, without a slash at the end."""
+    return settings.public_url.rstrip("/") or f"http://{_bracketed(_reachable(settings.host))}:{settings.port}"
+
+
+def local_url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
+    return f"http://{_bracketed(host)}:{settings.port}"
+
+
+def _reachable(host: str) -> str:
+    """The address itself, or this machine's first one on a network when the hub listens on all."""
+    if host not in ("", "0.0.0.0", "::"):  # noqa: S104
+        return host
+    up = [name for name, state in psutil.net_if_stats().items() if state.isup]
+    found = [
+        address.address
+        for name, addresses in psutil.net_if_addrs().items()
+        for address in addresses
+        if name in up and address.family.name == "AF_INET" and not address.address.startswith(("127.", "172.17.", "169.254."))
+    ]
+    return found[0] if found else "127.0.0.1"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
