@@ -17,7 +17,7 @@ LOCKS := hub postgres agent dev build uv
 # What Debian and Raspberry Pi OS must have for the tests; `make run` needs python3-venv only.
 SERVERS := postgresql mosquitto mosquitto-clients chromium fuse3 $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: list install run test check fix bench faults snapshots lock clean
+.PHONY: list install run test check lint format types imports shape fix bench faults snapshots lock clean
 
 list: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +36,21 @@ test: .venv/.dev node_modules/.locked .venv/.servers ## Every check and test, on
 	@$(PYTEST) -m "(servers or browser) and not faults" --junitxml=test-results/servers.xml
 
 check: .venv/.dev node_modules/.locked ## Lint, types, import order, architecture, snapshots, secrets
+	@$(MAKE) --keep-going lint format types imports shape
+
+lint:
 	@$(STEP) "ruff: lint" $(BIN)/ruff check
+
+format:
 	@$(STEP) "ruff: format" $(BIN)/ruff format --check
+
+types:
 	@$(STEP) "pyright: types" node_modules/.bin/pyright
-	@$(STEP) "import-linter: order of imports" $(BIN)/lint-imports
+
+imports:
+	@$(STEP) "import-linter: order of imports" $(BIN)/lint-imports --no-logo
+
+shape:
 	@$(STEP) "architecture, snapshots, secrets" $(PYTEST) tests/architecture tests/snapshots
 
 fix: .venv/.dev ## Repair what ruff can repair, and format

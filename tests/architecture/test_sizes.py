@@ -35,14 +35,15 @@ def test_a_call_can_be_read_without_counting_its_arguments() -> None:
             positional = [
                 a.arg for a in (*function.args.posonlyargs, *function.args.args) if a.arg not in ("self", "cls")
             ]
-            if len(positional) > MOST_POSITIONAL and not _is_route(function):
+            if len(positional) > MOST_POSITIONAL and not _is_called_by_name(function):
                 wrong.append(f"{source.at(function)} {function.name}({', '.join(positional)})")
     none_of(wrong, f"At most {MOST_POSITIONAL} positional parameters; the rest are keyword-only, after a `*`:")
 
 
-def _is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """A handler is called by the router, by keywords; its signature is a list of types."""
-    return any(ast.unparse(decorator).startswith("router.") for decorator in function.decorator_list)
+def _is_called_by_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """A route or command is called by its framework, by keywords; its signature is a list of types."""
+    words = {ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in function.decorator_list}
+    return bool(words & {"get", "post", "put", "patch", "delete", "head", "command", "callback"})
 
 
 def test_every_module_says_its_job_in_a_docstring() -> None:

@@ -28,7 +28,7 @@ class Found:
 
 
 class Load:
-    """Readings `n = 1, 2, …` of one metric each sender, at the start time plus n milliseconds: every one can be told."""
+    """Readings `n = 1, 2, …` of one metric each sender, at the start plus n milliseconds: every one can be told."""
 
     def __init__(self, hub: Hub, device: Registered) -> None:
         self._hub = hub
@@ -51,7 +51,7 @@ class Load:
             time.sleep(0.01)
 
     def found(self) -> Found:
-        """Compares with what the hub's own API gives; waits for what was acknowledged by MQTT and is still on its way."""
+        """Compares with what the hub's own API gives; waits for what came by MQTT and is still on its way."""
         until = time.monotonic() + ARRIVAL_SECONDS
         while (found := self._compare()).lost and time.monotonic() < until:
             time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The test can fail: SQLite that does not wait for the disk loses acknowledged rows, and SQLite set up as ours does not."""
+"""The test can fail: SQLite that does not wait for the disk loses acknowledged rows; set up as ours it loses none."""
 
 import sqlite3
 import subprocess
