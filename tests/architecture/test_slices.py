@@ -7,7 +7,7 @@ from tests.architecture.sources import HUB, everything, features, functions, hub
 
 HOMES_OF_CALLS = {
     "Table": ("store.py",),
-    "Router": ("api.py", "pages.py"),
+    "Router": ("api.py", "pages.py", "actions.py"),  # actions.py: what the forms on the pages do
     "Typer": ("cli.py",),
     "Feature": ("__init__.py",),
 }
@@ -23,10 +23,10 @@ NAMELESS_FILES = {
     "tables.py",
 }
 EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "handler", "handlers", "data", "info", "process"}
-NAMES_OF_OTHERS = {"process_bind_param", "process_result_value"}  # what a library calls its hooks
+NAMES_OF_OTHERS = {"process_bind_param", "process_result_value", "data_received"}  # what a library calls its hooks
 SYNCHRONOUS = ("model.py", "service.py", "store.py", "jobs.py", "events.py")
 WEB_FRAMEWORKS = ("fastapi", "starlette")
-EDGES = ("api.py", "pages.py", "live.py", "access.py")  # access.py: who a request comes from
+EDGES = ("api.py", "pages.py", "actions.py", "live.py", "access.py")  # access.py: who a request comes from
 
 
 def test_tables_routes_and_commands_live_in_the_file_of_that_name() -> None:
