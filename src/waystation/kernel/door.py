@@ -5,7 +5,6 @@ import ipaddress
 from collections import Counter
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
 
 from waystation.kernel.errors import DomainError, TooMany, Unavailable
 from waystation.kernel.settings import Settings
@@ -21,8 +20,11 @@ class TooSlow(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may take from the others. A body may be slower than `body_timeout_seconds` while it keeps the least
-    rate; `larger_bodies` are path prefixes with a cap of their own."""
+    """What one client may take from the others.
+
+    A body may take longer than `body_timeout_seconds` while it keeps the least rate; `larger_bodies` are path prefixes
+    with a cap of their own.
+    """
 
     header_timeout_seconds: float = 10
     body_timeout_seconds: float = 30
@@ -81,34 +83,53 @@ class Traffic:
 
 
 class Watched(asyncio.Protocol):
-    """A connection with deadlines: `due` for what the client must send, `write_due` for what it must read, `close_due` for
-    a close that waits for its reader. Times are the loop's."""
+    """A connection with deadlines, in the loop's time.
+
+    `due` for what its client must send, `write_due` for what it must read, `close_due` for a close that waits for it.
+    """
 
     transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    limits: Limits
     due: float = inf
     write_due: float = inf
     close_due: float = inf
+
+    @property
+    def address(self) -> str:
+        raise NotImplementedError
 
     def overdue(self, now: float) -> None:
         """The client did not send in time."""
         raise NotImplementedError
 
+    def check(self, now: float) -> None:
+        if self.transport.is_closing():
+            self.close_due = min(self.close_due, now + self.limits.write_timeout_seconds)
+        if now > min(self.write_due, self.close_due):
+            self.transport.abort()
+        elif now > self.due and self.close_due == inf:
+            self.overdue(now)
 
-class Connection(Protocol):
-    @property
-    def address(self) -> str: ...
-    def check(self, now: float) -> None: ...
+    def pause_writing(self) -> None:
+        """The transport's buffer is full: its client has the write time-out to empty it to the low-water mark."""
+        self.write_due = self.loop.time() + self.limits.write_timeout_seconds
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.write_due = inf
+        super().resume_writing()
 
 
 class Door:
     def __init__(self, limits: Limits, traffic: Traffic) -> None:
         self.limits = limits
         self.traffic = traffic
-        self._inside: dict[Connection, str] = {}
+        self._inside: dict[Watched, str] = {}
         self._by_address: Counter[str] = Counter()
 
-    def enter(self, connection: Connection) -> DomainError | None:
-        """Counts the connection in, also one that must be turned away for the reason returned."""
+    def enter(self, connection: Watched) -> DomainError | None:
+        """Counts the connection in; one to be turned away, for the reason returned, counts too until it leaves."""
         key = counted_as(connection.address)
         self._inside[connection] = key
         self._by_address[key] += 1
@@ -117,7 +138,7 @@ class Door:
         self.traffic.turned_away += refused is not None
         return refused
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Watched) -> None:
         key = self._inside.pop(connection, None)
         if key is None:
             return
@@ -137,7 +158,10 @@ class Door:
     def _refusal(self, key: str, address: str) -> DomainError | None:
         if len(self._inside) > self.limits.max_connections:
             return Unavailable("too many connections; try again shortly", retry_after_seconds=5)
-        if self._by_address[key] > self.limits.max_connections_per_address and address not in self.limits.trusted_proxies:
+        if (
+            self._by_address[key] > self.limits.max_connections_per_address
+            and address not in self.limits.trusted_proxies
+        ):
             return TooMany("too many connections from your address; close some", retry_after_seconds=5)
         return None
 

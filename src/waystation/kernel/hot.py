@@ -1,6 +1,7 @@
 """Exact paths that devices call all day, answered in front of the web framework."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -9,14 +10,15 @@ from waystation.kernel.feature import HotAnswer, HotEndpoint, HotRequest, HotRou
 from waystation.kernel.parts import Parts
 from waystation.kernel.problems import problem
 
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 JSON = ((b"content-type", b"application/json"),)
 
 
 class Hot:
     """The hot routes and the app behind them.
 
-    Our server finds the routes here and answers them in its protocol (docs/decisions/0005); under any other ASGI server the
-    object is an app that answers them itself, slower and otherwise the same. Other methods on a hot path reach the app.
+    Our server finds the routes here and answers them in its protocol (docs/decisions/0005). Under any other ASGI server
+    this is an app that answers them itself, slower and otherwise the same. Other methods on a hot path reach the app.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[HotRoute], parts: Parts, max_body_bytes: int) -> None:
@@ -31,7 +33,7 @@ class Hot:
     async def answer(self, endpoint: HotEndpoint, request: HotRequest) -> HotAnswer:
         """The endpoint's answer, or the problem that it raised: a fault of one request never reaches the server."""
         try:
-            return await endpoint(request)
+            return _sendable(await endpoint(request))
         except Exception as fault:  # noqa: BLE001  whatever it was, its caller gets an answer
             return refusal(fault)
 
@@ -82,6 +84,14 @@ def check_length(headers: Mapping[bytes, bytes], most_bytes: int) -> None:
 
 def too_large(most_bytes: int) -> TooLarge:
     return TooLarge(f"the body is larger than the {most_bytes:,} bytes that are taken here; send it in parts")
+
+
+def _sendable(answer: HotAnswer) -> HotAnswer:
+    if answer.status not in STATUS_LINES:
+        raise ValueError(f"{answer.status} is not a status")
+    if any(b"\r" in text or b"\n" in text for header in answer.headers for text in header):
+        raise ValueError("a line break in a header")
+    return answer
 
 
 def _keys(route: HotRoute) -> Iterable[tuple[bytes, bytes]]:

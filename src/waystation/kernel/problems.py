@@ -38,7 +38,13 @@ class Problem:
         return HTTPStatus(self.status).phrase
 
     def body(self) -> bytes:
-        facts = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.sentence, "code": self.word}
+        facts = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.sentence,
+            "code": self.word,
+        }
         named = {"reference": self.reference} if self.reference else {}
         return json.dumps({**facts, **named, **self.more}, ensure_ascii=False).encode()
 
@@ -63,7 +69,7 @@ def problem(fault: Exception) -> tuple[int, tuple[tuple[bytes, bytes], ...], byt
 
 
 def install(app: FastAPI, page: ProblemPage | None = None) -> None:
-    """Every failure of the app becomes a problem. `page(request, problem)` renders it for browsers; without it they read JSON too."""
+    """Every failure of the app becomes a problem. `page(request, problem)` renders it for browsers, else they read JSON."""
 
     def answer(request: Request, told: Problem) -> Response:
         if page is not None and _wants_page(request):
@@ -121,7 +127,8 @@ def _headers_of(fault: DomainError) -> dict[str, str]:
 def _from_framework(request: Request, fault: Exception) -> Problem:
     assert isinstance(fault, HTTPException)
     status = HTTPStatus(fault.status_code)
-    sentence = SENTENCES.get(status, fault.detail).format(method=request.method) if fault.detail == status.phrase else fault.detail
+    sentence = SENTENCES.get(status, fault.detail) if fault.detail == status.phrase else fault.detail
+    sentence = sentence.replace("{method}", request.method)
     return Problem(status, status.name.lower(), sentence, dict(fault.headers or {}))
 
 

@@ -1,0 +1,224 @@
+"""Runs the app: listening sockets, one process or several workers, and an orderly stop."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from email.utils import formatdate
+
+import structlog
+import uvicorn
+import uvloop
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from waystation.kernel.door import Limits, Traffic
+from waystation.kernel.errors import Conflict
+from waystation.kernel.hot import Hot
+from waystation.kernel.http_guard import Edge, protocols
+from waystation.kernel.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+BuildApp = Callable[[Settings], Hot]
+Ready = Callable[[], None]
+
+SLOT = "WAYSTATION_SLOT"
+GRACE_SECONDS = 10
+BACKLOG = 2048
+PROBE_AFTER_SECONDS = 60
+PROBE_EVERY_SECONDS = 15
+DEAD_AFTER_MILLISECONDS = 60_000
+
+
+def slot() -> int:
+    """Which of the site's HTTP processes this is, from 1."""
+    return int(os.environ.get(SLOT, "1"))
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Bound sockets. An empty host or `::` means IPv4, and IPv6 where the machine has it; port 0 means one free port.
+
+    Raises Conflict with the sentence for the person who typed the port.
+    """
+    hosts = ("0.0.0.0", "::") if host in ("", "::") else (host,)  # noqa: S104  the owner asked for it
+    sockets: list[socket.socket] = []
+    try:
+        for one in hosts:
+            if one == "::" and not socket.has_dualstack_ipv6():
+                continue
+            sockets.append(_bound(one, port))
+            port = sockets[0].getsockname()[1]
+    except OSError as fault:
+        for opened in sockets:
+            opened.close()
+        raise Conflict(f"cannot listen on port {port}: {_why(fault)}") from fault
+    return sockets
+
+
+def serve(
+    build_app: BuildApp, settings: Settings, sockets: Sequence[socket.socket], *, on_ready: Ready | None = None
+) -> int:
+    """Serves until SIGTERM or SIGINT and returns the exit code.
+
+    `build_app` is called once in every process that serves; with several workers it is a function that another process
+    can import.
+    """
+    if settings.workers > 1:
+        from waystation.kernel import workers  # noqa: PLC0415  it needs this module in its children
+
+        return workers.supervise(build_app, settings, sockets, on_ready=on_ready)
+    return serve_here(build_app(settings), Limits.of(settings), sockets, on_ready=on_ready)
+
+
+def serve_here(
+    hot: Hot,
+    limits: Limits,
+    sockets: Sequence[socket.socket],
+    *,
+    on_ready: Ready | None = None,
+    stop_when: Callable[["Server"], Awaitable[None]] | None = None,
+) -> int:
+    """Serves in this process, until a signal or until `stop_when(server)` calls `server.stop()`."""
+    server = Server(hot, limits, on_ready=on_ready, stop_when=stop_when)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(server.serve(sockets=list(sockets)))
+        except SystemExit:
+            return 1
+    return 0 if server.started else 1
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, with our protocol, our signals and a second that ticks once a second."""
+
+    def __init__(
+        self,
+        hot: Hot,
+        limits: Limits,
+        *,
+        on_ready: Ready | None = None,
+        stop_when: Callable[["Server"], Awaitable[None]] | None = None,
+    ) -> None:
+        self.edge = Edge(hot, limits)
+        hot.parts.put(Traffic, self.edge.traffic)
+        super().__init__(_config(self.edge))
+        self._on_ready = on_ready
+        self._stop_when = stop_when
+        self._stop = asyncio.Event()
+        self._beside: list[asyncio.Task[None]] = []
+
+    def stop(self) -> None:
+        """The first call stops in order; a second one no longer waits for answers under way."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._stop.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._beside.append(asyncio.create_task(self.edge.door.watch(), name="door"))
+        if self._stop_when is not None:
+            self._beside.append(asyncio.create_task(_as_coroutine(self._stop_when(self)), name="stop when"))
+        gc.collect()
+        gc.freeze()  # what the start made stays; the collector need not walk it for every few hundred requests
+        if self._on_ready is not None:
+            self._on_ready()
+
+    async def main_loop(self) -> None:
+        """Ticks on the full second, for the Date header; a stop is noticed at once."""
+        loop = asyncio.get_running_loop()
+        while not self._stop.is_set():
+            await self.on_tick(0)
+            self.edge.date_line = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 1 - loop.time() % 1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.edge.stopping = True
+        await super().shutdown(sockets)
+        for task in self._beside:
+            task.cancel()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Unlike uvicorn we end with exit code 0 when asked to end, instead of raising the signal again."""
+        loop = asyncio.get_running_loop()
+        signals = [number for number in (signal.SIGTERM, signal.SIGINT) if _listens_to(loop, number, self.stop)]
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def _config(edge: Edge) -> uvicorn.Config:
+    http, ws = protocols(edge)
+    trusted = list(edge.limits.trusted_proxies)
+    config = uvicorn.Config(
+        ProxyHeadersMiddleware(edge.hot.app, trusted) if trusted else edge.hot.app,  # type: ignore[arg-type]
+        http=http,
+        ws=ws,
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        ws_max_size=edge.limits.max_body_bytes,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    config.load()
+    return config
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _notice_dead_peers(listening)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _notice_dead_peers(listening: socket.socket) -> None:
+    """Accepted connections inherit this: a peer that went without a word is found by probes and unread answers."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", PROBE_AFTER_SECONDS),
+        ("TCP_KEEPINTVL", PROBE_EVERY_SECONDS),
+        ("TCP_KEEPCNT", 4),
+        ("TCP_USER_TIMEOUT", DEAD_AFTER_MILLISECONDS),
+    ):
+        if hasattr(socket, name):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _why(fault: OSError) -> str:
+    if isinstance(fault, PermissionError):
+        return "ports below 1024 belong to the administrator; choose another with --port"
+    if fault.strerror and "in use" in fault.strerror:
+        return "another program uses it; stop that one or choose another with --port"
+    return fault.strerror or str(fault)
+
+
+def _listens_to(loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]) -> bool:
+    try:
+        loop.add_signal_handler(number, call)
+    except (ValueError, RuntimeError):  # not in the main thread, as in tests
+        return False
+    return True
+
+
+async def _as_coroutine(awaitable: Awaitable[None]) -> None:
+    await awaitable
