@@ -94,7 +94,8 @@ def test_from_another_feature_only_its_front_is_imported() -> None:
 
 def _is_inside(module: str) -> bool:
     """Whether it names a module inside a feature, rather than a name that the feature's __init__ gives."""
-    return f"{HUB}{'/'.join(module.split('.')[1:])}.py" in {source.place for source in hub()}
+    words = module.split(".")
+    return len(words) > 2 and f"{HUB}{'/'.join(words[1:])}.py" in {source.place for source in hub()}
 
 
 def _feature_of(module: str) -> str | None:
