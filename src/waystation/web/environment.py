@@ -1,10 +1,11 @@
 """The Jinja environment: where templates lie, the filters they use, and where the browser finds what they name."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
@@ -32,6 +33,7 @@ def _fingerprint() -> str:
 
 STATIC_MOUNT = "/static/{fingerprint}"
 STATIC_URL = f"/static/{_fingerprint()}"
+GLOBALS: dict[str, Any] = {"static_url": STATIC_URL, "state_words": STATES}
 
 
 def environment(folders: Mapping[str, Path]) -> Environment:
@@ -44,7 +46,7 @@ def environment(folders: Mapping[str, Path]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update({"static_url": STATIC_URL, "state_words": STATES})
+    made.globals.update(GLOBALS)
     made.filters.update(FILTERS)
     return made
 
@@ -84,7 +86,7 @@ def _sentence(text: str) -> str:
     return whole if whole.endswith((".", "!", "?")) else whole + "."
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., str | int]] = {
     "metric_label": reading.label,
     "metric_unit": reading.unit,
     "metric_text": _metric_text,

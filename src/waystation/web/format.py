@@ -1,4 +1,4 @@
-"""How a metric's name and value read to a person. static/format.js follows the same rules; one vector file proves both."""
+"""How a metric's name and value read to a person: the same rules as static/format.js, proved by one vector file."""
 
 import math
 import re
@@ -31,20 +31,19 @@ UNITS = {  # the first suffix that fits wins, so longer ones stand before the on
 }
 DECIMALS = {"%": 1, "°C": 1, "hPa": 1, "V": 2, "ppm": 0, "dBm": 0, "rpm": 0}
 COMPARABLE = {"%", "°C"}  # values that make sense on one axis whatever they measure
-WORDS = {
+ACRONYMS = """
+    ac api cpu dc dns gpio gps gpu http id io ip mac mqtt nfc nox os pid ram rfid rgb rssi rtc rx sd snr ssd ssid tcp
+    tvoc tx udp ups usb uv voc
+"""
+WORDS = {word: word.upper() for word in ACRONYMS.split()} | {
     "co2": "CO₂",
     "pm1": "PM1",
     "pm25": "PM2.5",
     "pm10": "PM10",
     "ph": "pH",
     "wifi": "Wi-Fi",
-} | {
-    word: word.upper()
-    for word in (
-        "ac api cpu dc dns gpio gps gpu http id io ip mac mqtt nfc nox os pid ram rfid rgb rssi rtc rx sd snr ssd ssid tcp"
-        " tvoc tx udp ups usb uv voc"
-    ).split()
 }
+BINARY_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 MOST_LINES = 4
 
 
@@ -61,7 +60,8 @@ def label(metric: str) -> str:
     words = [WORDS.get(part, part) for part in parts if part]
     if not words:
         return metric
-    return " ".join([words[0][0].upper() + words[0][1:] if words[0] not in WORDS.values() else words[0], *words[1:]])
+    first = words[0] if words[0] in WORDS.values() else words[0][0].upper() + words[0][1:]
+    return " ".join([first, *words[1:]])
 
 
 def text(metric: str, value: Value) -> str:
@@ -85,7 +85,7 @@ def age(seconds: float) -> str:
 
 
 def chart_groups(metrics: Iterable[str]) -> list[list[str]]:
-    """Which metrics share a chart: percentages and temperatures, else what begins with the same word in the same unit."""
+    """Which metrics share a chart: percentages, temperatures, else what begins with the same word in the same unit."""
     groups: dict[tuple[str, str], list[str]] = {}
     for metric in metrics:
         measured = unit(metric)
@@ -118,14 +118,12 @@ def _plain(value: float) -> str:
 
 def _scaled(value: float) -> str:
     """Binary multiples with three digits, ending where the "B" goes."""
-    for prefix in ("", "Ki", "Mi", "Gi", "Ti"):
-        if abs(value) < 1024:
-            break
+    step = 0
+    while abs(value) >= 1024 and step < len(BINARY_PREFIXES) - 1:
         value /= 1024
-    else:
-        prefix = "Pi"
-    decimals = 0 if not prefix or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{_fixed(value, decimals)} {prefix}"
+        step += 1
+    decimals = 0 if step == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{_fixed(value, decimals)} {BINARY_PREFIXES[step]}"
 
 
 def _duration(value: float) -> str:

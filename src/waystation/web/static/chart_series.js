@@ -50,9 +50,19 @@ export function align(series) {
   const times = [...new Set(gapped.flatMap((points) => points.map(([at]) => at)))].sort((a, b) => a - b);
   const columns = gapped.map((points) => {
     const values = new Map(points);
-    return times.map((at) => values.get(at));
+    return widenGaps(times.map((at) => values.get(at)));
   });
   return [times, ...columns];
+}
+
+// uPlot begins a gap at the index beside it, so the indices that only other series have must belong to the gap.
+function widenGaps(column) {
+  column.forEach((value, i) => {
+    if (value !== null) return;
+    for (let left = i - 1; left >= 0 && column[left] === undefined; left--) column[left] = null;
+    for (let right = i + 1; right < column.length && column[right] === undefined; right++) column[right] = null;
+  });
+  return column;
 }
 
 /** The index of the value nearest to `index` in time that a column really has, or null if none is near enough. */

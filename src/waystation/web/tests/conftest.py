@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-
 from tests.browser import chromium, open_window, serving
+
 from waystation.web.tests.preview import Preview
 
 __all__ = ["chromium", "open_window"]

@@ -42,7 +42,9 @@ class Preview:
     async def page(self, request: Request) -> Response:
         template, context = PAGES[request.url.path]
         text = self.environment.get_template(template).render(context())
-        return HTMLResponse(text, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"})
+        return HTMLResponse(
+            text, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
+        )
 
     async def post(self, request: Request) -> Response:
         form = await request.form()

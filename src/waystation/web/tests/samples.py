@@ -65,7 +65,14 @@ def fleet() -> list[Device]:
     earlier = now() - timedelta(hours=5)
     return [
         pi(),
-        Device("n5bw6d4t", LONG_NAME, "ESP32", state="offline", last_seen_at=earlier, values=[Value("temperature_c", 21.46, earlier)]),
+        Device(
+            "n5bw6d4t",
+            LONG_NAME,
+            "ESP32",
+            state="offline",
+            last_seen_at=earlier,
+            values=[Value("temperature_c", 21.46, earlier)],
+        ),
         Device("zz2k7c6h", "Garage door", "ESP8266", state="disabled", last_seen_at=earlier),
         Device("p4q5r6s7", "Spare", "", state="never"),
     ]
@@ -90,7 +97,15 @@ def stranger(**more: Any) -> Context:
 def devices(**more: Any) -> Context:
     counts = {"total": 14, "online": 11, "offline": 1, "disabled": 1, "never": 1}
     pager = {"text": "1–4 of 14", "previous": None, "next": "/devices?after=4"}
-    shown = {"devices": fleet(), "q": "", "counts": counts, "pager": pager, "models": ["ESP32"], "errors": {}, "draft": {}}
+    shown = {
+        "devices": fleet(),
+        "q": "",
+        "counts": counts,
+        "pager": pager,
+        "models": ["ESP32"],
+        "errors": {},
+        "draft": {},
+    }
     return frame("Devices", **(shown | more))
 
 
@@ -99,7 +114,9 @@ def no_devices() -> Context:
 
 
 def refused_device() -> Context:
-    return devices(errors={"name": "another device has this name already"}, draft={"name": "Workshop", "model": "ESP32"})
+    return devices(
+        errors={"name": "another device has this name already"}, draft={"name": "Workshop", "model": "ESP32"}
+    )
 
 
 def credential(number: int, state: str, used: datetime | None) -> SimpleNamespace:
@@ -139,7 +156,9 @@ def disabled_device() -> Context:
 def claim() -> Context:
     made = SimpleNamespace(id="42", code="K7QM-3XWB-P5TD", expires_at=now() + timedelta(minutes=30), name="Workshop")
     url = "http://192.168.1.20:8000"
-    return frame("Devices", claim=made, device=None, server_url=url, qr=qr(f'{{"server":"{url}","code":"{made.code}"}}'))
+    return frame(
+        "Devices", claim=made, device=None, server_url=url, qr=qr(f'{{"server":"{url}","code":"{made.code}"}}')
+    )
 
 
 def secret() -> Context:
@@ -162,9 +181,16 @@ def system() -> Context:
         "values_stored": 48_231_904,
         "readings_per_second": 16.1,
         "writer": {"queued": 0, "commit_seconds": 0.0042},
-        "nats": {"state": "down", "version": "2.15.0", "connections": None, "note": "Restarted 3 times in the last minute."},
+        "nats": {
+            "state": "down",
+            "version": "2.15.0",
+            "connections": None,
+            "note": "Restarted 3 times in the last minute.",
+        },
     }
-    text = "Authorization refused for serial 10000000a1b2c3d4 from 192.168.1.77: its credential was revoked on 2026-05-04"
+    text = (
+        "Authorization refused for serial 10000000a1b2c3d4 from 192.168.1.77: its credential was revoked on 2026-05-04"
+    )
     errors = [{"at": now(), "level": level, "event": "mqtt refused", "text": text} for level in ("error", "warning")]
     return frame("System", system=facts, errors=errors)
 
