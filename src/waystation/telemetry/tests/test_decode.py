@@ -4,6 +4,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from waystation.kernel.errors import DomainError, Invalid, TooLarge
 from waystation.telemetry.decode import Limits, samples, unpacked
 
@@ -23,7 +24,7 @@ def refusal(body: object, limits: Limits = LIMITS) -> str:
     return refused.value.sentence
 
 
-def test_one_reading_without_a_time():
+def test_one_reading_without_a_time() -> None:
     assert read({"values": {"temp": 21.5, "on": True, "mode": "AUTO"}}) == [
         (None, {"temp": 21.5, "on": True, "mode": "AUTO"})
     ]
@@ -38,29 +39,29 @@ def test_one_reading_without_a_time():
         1_767_265_200_123.456,
     ],
 )
-def test_a_time_is_iso_8601_or_epoch_milliseconds_to_the_microsecond(at: object):
+def test_a_time_is_iso_8601_or_epoch_milliseconds_to_the_microsecond(at: object) -> None:
     assert read({"at": at, "values": {"t": 1}}) == [(1_767_265_200_123_456, {"t": 1.0})]
 
 
-def test_an_array_and_ndjson_say_the_same_as_one_after_the_other():
+def test_an_array_and_ndjson_say_the_same_as_one_after_the_other() -> None:
     readings = [{"values": {"a": 1}}, {"at": 1_767_268_800_000, "values": {"b": False}}]
     ndjson = b"\r\n\r\n".join(json.dumps(reading).encode() for reading in readings) + b"\n"
     assert read(readings) == read(ndjson) == [(None, {"a": 1.0}), (NOW, {"b": False})]
 
 
-def test_an_object_over_several_lines_is_one_reading():
+def test_an_object_over_several_lines_is_one_reading() -> None:
     assert read(json.dumps({"values": {"a": 1}}, indent=2).encode()) == [(None, {"a": 1.0})]
 
 
-def test_nulls_are_left_out_and_a_reading_of_nulls_says_nothing():
+def test_nulls_are_left_out_and_a_reading_of_nulls_says_nothing() -> None:
     assert read([{"values": {"a": None, "b": 2}}, {"values": {"a": None}}]) == [(None, {"b": 2.0})]
 
 
-def test_a_number_as_text_stays_text():
+def test_a_number_as_text_stays_text() -> None:
     assert read({"values": {"a": "21.5"}}) == [(None, {"a": "21.5"})]
 
 
-def test_unknown_keys_are_ignored__G_4():
+def test_unknown_keys_are_ignored__G_4() -> None:
     assert read({"values": {"a": 1}, "firmware": {"v": [1]}}) == [(None, {"a": 1.0})]
 
 
@@ -107,38 +108,38 @@ def test_unknown_keys_are_ignored__G_4():
         (b'{"values":{"a":1},"x":' + b"[" * 100_000 + b"}", "the body is nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_named(body: object, sentence: str):
+def test_what_is_wrong_is_named(body: object, sentence: str) -> None:
     assert sentence in refusal(body)
 
 
-def test_more_values_than_one_call_may_carry_are_refused():
+def test_more_values_than_one_call_may_carry_are_refused() -> None:
     with pytest.raises(TooLarge, match="carries 10001 values; at most 10000"):
         read([{"values": {"a": 1, "b": 2, "c": 3}}] * 3333 + [{"values": {"a": 1, "b": 2}}])
 
 
-def test_one_bad_reading_refuses_all():
+def test_one_bad_reading_refuses_all() -> None:
     with pytest.raises(Invalid):
         read([{"values": {"a": 1}}] * 100 + [{"values": {"a": []}}])
 
 
-def test_gzip_is_unpacked():
+def test_gzip_is_unpacked() -> None:
     plain = json.dumps({"values": {"a": 1}}).encode()
     assert unpacked(gzip.compress(plain), b"gzip", LIMITS) == plain
     assert unpacked(plain, b"", LIMITS) == plain
 
 
-def test_a_gzip_bomb_is_given_up_at_the_limit():
+def test_a_gzip_bomb_is_given_up_at_the_limit() -> None:
     with pytest.raises(TooLarge):
         unpacked(gzip.compress(bytes(64 * 1_048_576)), b"gzip", LIMITS)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b + b"x", lambda b: b"x" + b, lambda b: b + b])
-def test_damaged_gzip_is_refused(damage):
+def test_damaged_gzip_is_refused(damage) -> None:
     with pytest.raises(Invalid):
         unpacked(damage(gzip.compress(b'{"values":{"a":1}}')), b"gzip", LIMITS)
 
 
-def test_an_unknown_encoding_is_named():
+def test_an_unknown_encoding_is_named() -> None:
     with pytest.raises(Invalid, match="'br' is not understood"):
         unpacked(b"x", b"br", LIMITS)
 
@@ -153,7 +154,7 @@ READINGS = st.builds(
 
 
 @given(st.lists(READINGS, min_size=1, max_size=8), st.sampled_from(["array", "ndjson"]))
-def test_every_good_body_comes_back_as_it_was_sent(readings: list[dict], form: str):
+def test_every_good_body_comes_back_as_it_was_sent(readings: list[dict], form: str) -> None:
     sent = json.dumps(readings) if form == "array" else "\n".join(json.dumps(reading) for reading in readings)
     expected = [(at if (at := r["at"]) is None else at * 1000, r["values"]) for r in readings]
     taken = samples(sent.encode(), NOW, LIMITS)
@@ -173,7 +174,7 @@ JUNK = st.recursive(
     | JUNK.map(lambda thing: json.dumps(thing).encode())
     | JUNK.map(lambda x: json.dumps({"values": x}).encode())
 )
-def test_no_input_is_answered_but_by_samples_or_a_sentence__TH_7(body: bytes):
+def test_no_input_is_answered_but_by_samples_or_a_sentence__TH_7(body: bytes) -> None:
     try:
         taken = samples(body, NOW, LIMITS)
     except DomainError as refused:

@@ -1,0 +1,1 @@
+"""Wire contracts of existing systems, served by our own services."""
