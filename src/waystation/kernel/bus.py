@@ -4,12 +4,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 OnNotice = Callable[[str, bytes], None]
 Unsubscribe = Callable[[], None]
 
+RESUMED = "bus.resumed"
+"""Told to every process after one was cut off: notices may have been missed, so copies of rows are to be dropped."""
+
 
 class Bus(Protocol):
-    """Subjects are words joined by dots. A pattern's `*` stands for one word, a last `>` for one or more (as in NATS)."""
+    """Subjects are words joined by dots. A pattern's `*` is any one word, a last `>` one or more words (as in NATS)."""
 
     def publish(self, subject: str, body: bytes) -> None:
         """From any thread; at most once, to everybody who listens now, also to this process itself."""
@@ -22,9 +29,9 @@ class Bus(Protocol):
 
 def matches(pattern: str, subject: str) -> bool:
     wanted, given = pattern.split("."), subject.split(".")
-    if wanted[-1] == ">":
-        wanted, given = wanted[:-1], given[: max(len(wanted) - 1, 0)] if len(given) >= len(wanted) else [""]
-    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))
+    if wanted[-1] == ">" and len(given) >= len(wanted):
+        wanted, given = wanted[:-1], given[: len(wanted) - 1]
+    return len(wanted) == len(given) and all(word in ("*", met) for word, met in zip(wanted, given, strict=True))
 
 
 class LocalBus:
@@ -51,7 +58,13 @@ class LocalBus:
         return unsubscribe
 
     def _deliver(self, subject: str, body: bytes) -> None:
-        for pattern, listeners in list(self._listening.items()):
-            if matches(pattern, subject):
-                for on_notice in list(listeners):
-                    on_notice(subject, body)
+        for pattern in [pattern for pattern in self._listening if matches(pattern, subject)]:
+            self.deliver(pattern, subject, body)
+
+    def deliver(self, pattern: str, subject: str, body: bytes) -> None:
+        """To those who asked with this very pattern; one that fails does not keep it from the others."""
+        for on_notice in list(self._listening.get(pattern, ())):
+            try:
+                on_notice(subject, body)
+            except Exception:
+                log.exception("a listener failed", subject=subject)

@@ -1,13 +1,12 @@
-"""Devices over MQTT, spoken by a NATS server: who may connect, what they send, what they are told, and ending a connection."""
+"""Devices over MQTT, which a NATS server speaks: what they send, what they are told, and ending their connections."""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from waystation.kernel.errors import Unavailable
@@ -22,29 +21,33 @@ from waystation.kernel.mqtt_inbox import (
     prepare,
 )
 from waystation.kernel.nats_keys import AccountKey
-from waystation.kernel.nats_session import Where, keep_session
+from waystation.kernel.nats_session import API_SECONDS, Line, Where, accepted, keep_session
 
 __all__ = ["Admit", "Admitted", "MqttLink", "MqttMessage", "Settle"]
 
 log = structlog.get_logger(__name__)
 
 CONNECTIONS = "$SYS.REQ.ACCOUNT.PING.CONNZ"
-KICK_AGAIN_AFTER_SECONDS = (0.0, 0.5, 1.0)
-QUIET_SECONDS = 0.25
+KICK_AGAIN_AFTER_SECONDS = (0.0, 0.3, 0.6)
+REDELIVER_SECONDS = 20.0  # what a process took and never settled, because it died, goes to another one
+FIRST_ANSWER_SECONDS, QUIET_SECONDS = 1.0, 0.2
 
 
 class MqttLink:
     """One process's link to the server, embedded or a cluster. Call `serve` for every name first, then `start`.
 
-    The order of a session is a promise: the durable consumers exist before the callout answers its first question, so no
-    device is connected before its QoS 1 messages have somewhere to wait.
+    The order of a session is a promise: the durable consumers exist before the callout answers its first question, so
+    no device is connected before its QoS 1 messages have somewhere to wait.
     """
 
-    def __init__(self, where: Where, key: AccountKey, admit: Admit) -> None:
+    def __init__(
+        self, where: Where, key: AccountKey, admit: Admit, *, redeliver_seconds: float = REDELIVER_SECONDS
+    ) -> None:
         self._where = where
         self._callout = Callout(key, admit)
+        self._redeliver_seconds = redeliver_seconds
         self._served: dict[str, Settle] = {}
-        self._client: Client | None = None
+        self._line: Line | None = None
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -69,39 +72,39 @@ class MqttLink:
     async def ready(self) -> None:
         await self._ready.wait()
 
-    async def _session(self, client: Client) -> None:
-        await prepare(client, list(self._served))
+    async def _session(self, line: Line) -> None:
+        await prepare(line, list(self._served), self._redeliver_seconds)
         async with asyncio.TaskGroup() as tasks:
             for name, settle in self._served.items():
-                tasks.create_task(StoredInbox(client, name, settle).run())
-                tasks.create_task(PassingInbox(client, name, settle).run())
-            await self._open(client)
+                tasks.create_task(StoredInbox(line, name, settle).run())
+                tasks.create_task(PassingInbox(line, name, settle).run())
+            await self._open(line)
             try:
                 await asyncio.Event().wait()
             finally:
                 self._ready.clear()
-                self._client = None
+                self._line = None
 
-    async def _open(self, client: Client) -> None:
-        await self._callout.open(client)
-        await client.flush()
-        self._client = client
+    async def _open(self, line: Line) -> None:
+        await self._callout.open(line)
+        await line.flush()
+        self._line = line
         self._ready.set()
         log.info("MQTT is open to devices", names=sorted(self._served))
 
     async def publish(self, key: str, path: str, body: bytes, qos: int = 0) -> None:
         """To the device's topic `d/<key>/<path>`; Unavailable while there is no server.
 
-        At QoS 0 only a device that listens now gets it. At QoS 1 it also waits for a device that has subscribed at QoS 1
-        in a session that outlives its connection; it is durable there when this returns.
+        At QoS 0 only a device that listens now gets it. At QoS 1 it also waits for a device that has subscribed at
+        QoS 1 in a session that outlives its connection; it is durable there when this returns.
         """
-        client, subject = self._connected(), f"d.{key}.{path.replace('/', '.')}"
+        line, subject = self._connected(), f"d.{key}.{path.replace('/', '.')}"
         if qos == 0:
-            await client.publish(subject, body)
+            await line.publish(subject, body)
             return
         headers = {QOS_HEADER: "1"}
-        await client.publish(subject, body, headers=headers)  # for those who subscribed at QoS 0; others skip it
-        await client.jetstream().publish(STREAM_SUBJECTS + subject, body, headers=headers)
+        await line.publish(subject, body, headers=headers)  # for those who subscribed at QoS 0; others skip it
+        accepted(await line.request(STREAM_SUBJECTS + subject, body, timeout=API_SECONDS, headers=headers))
 
     async def kick(self, key: str) -> int:
         """End the device's live connections, wherever in the cluster; returns how many there were.
@@ -112,47 +115,41 @@ class MqttLink:
         ended: set[tuple[str, int]] = set()
         for pause_seconds in KICK_AGAIN_AFTER_SECONDS:
             await asyncio.sleep(pause_seconds)
-            for server, cid in await self._connections_of(key) - ended:
-                await self._connected().publish(f"$SYS.REQ.SERVER.{server}.KICK", json.dumps({"cid": cid}).encode())
-                ended.add((server, cid))
+            async for answer in self._ask_all(CONNECTIONS, {"user": key, "auth": True, "limit": 1024}):
+                ended |= await self._end_all(answer)
         return len(ended)
 
-    async def _connections_of(self, key: str) -> set[tuple[str, int]]:
-        answers = await self._ask_all(CONNECTIONS, {"user": key, "auth": True, "limit": 1024})
-        return {
-            (answer["server"]["id"], connection["cid"])
-            for answer in answers
-            for connection in answer["data"].get("connections") or ()
-        }
+    async def _end_all(self, answer: dict[str, Any]) -> set[tuple[str, int]]:
+        """The connections that one server told of, each as its server's id and its number there."""
+        server = answer["server"]["id"]
+        cids = [connection["cid"] for connection in answer["data"].get("connections") or ()]
+        for cid in cids:
+            asked = json.dumps({"cid": cid}).encode()
+            await self._connected().request(f"$SYS.REQ.SERVER.{server}.KICK", asked, timeout=API_SECONDS)
+        return {(server, cid) for cid in cids}
 
     async def connections(self) -> int:
         """How many devices and processes are connected to all servers together."""
-        answers = await self._ask_all(CONNECTIONS, {"limit": 1})
-        return sum(answer["data"].get("total", 0) for answer in answers)
+        return sum([answer["data"].get("total", 0) async for answer in self._ask_all(CONNECTIONS, {"limit": 1})])
 
-    async def _ask_all(self, subject: str, asked: dict[str, Any]) -> Sequence[dict[str, Any]]:
-        """Every server of a cluster answers, and nothing says how many there are: so wait until it is quiet."""
-        client = self._connected()
+    async def _ask_all(self, subject: str, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Every server of a cluster answers, and nothing says how many there are: so until it is quiet."""
+        line = self._connected()
         answers: asyncio.Queue[Msg] = asyncio.Queue()
-        address = client.new_inbox()
-        listening = await client.subscribe(address, cb=answers.put)
+        address = line.new_inbox()
+        listening = await line.subscribe(address, cb=answers.put)
+        await line.publish(subject, json.dumps(asked).encode(), reply=address)
+        patience_seconds = FIRST_ANSWER_SECONDS
         try:
-            await client.publish(subject, json.dumps(asked).encode(), reply=address)
-            return [json.loads(answer.data) for answer in await _until_quiet(answers)]
+            while True:
+                yield json.loads((await asyncio.wait_for(answers.get(), patience_seconds)).data)
+                patience_seconds = QUIET_SECONDS
+        except TimeoutError:
+            return
         finally:
             await listening.unsubscribe()
 
-    def _connected(self) -> Client:
-        if self._client is None or self._client.is_closed:
+    def _connected(self) -> Line:
+        if self._line is None or self._line.is_closed:
             raise Unavailable("the MQTT server is away; try again shortly", retry_after_seconds=2)
-        return self._client
-
-
-async def _until_quiet(answers: "asyncio.Queue[Msg]") -> list[Msg]:
-    collected: list[Msg] = []
-    while True:
-        try:
-            async with asyncio.timeout(QUIET_SECONDS if collected else 4 * QUIET_SECONDS):
-                collected.append(await answers.get())
-        except TimeoutError:
-            return collected
+        return self._line

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from waystation.kernel.errors import DomainError
 from waystation.kernel.nats_keys import AccountKey, claims_of
+from waystation.kernel.nats_session import Line
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +40,9 @@ class Callout:
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def open(self, client: Client) -> None:
+    async def open(self, line: Line) -> None:
         """From here on devices can connect through this process; nobody can before."""
-        await client.subscribe(QUESTIONS, queue="waystation", cb=self._ask)
+        await line.subscribe(QUESTIONS, queue="waystation", cb=self._ask)
 
     async def _ask(self, question: Msg) -> None:
         """Does not wait for the answer: one slow look-up must not hold up the devices behind it."""
@@ -78,7 +78,7 @@ class Callout:
 
 
 def _may_use(client_id: str, key: str) -> bool:
-    """A client id names a session, and a session ends whoever else holds it. Ids `d-…` are therefore kept for their device."""
+    """Whoever brings a client id takes over its session. So ids that begin `d-` are kept for the device they name."""
     own = RESERVED_CLIENT_IDS + key
     return not client_id.startswith(RESERVED_CLIENT_IDS) or client_id == own or client_id.startswith(f"{own}-")
 
@@ -94,7 +94,7 @@ def answer(key: AccountKey, asked: dict[str, Any], admitted: Admitted | None) ->
 
 
 def _user(user_nkey: str, key: str) -> dict[str, Any]:
-    """What a device may do. `$MQTT.sub.>` is where the server delivers QoS 1 to it; `name` is what CONNZ finds it by."""
+    """What a device may do. At `$MQTT.sub.>` the server delivers QoS 1 to it; `name` is what CONNZ finds it by."""
     permissions = {
         "pub": {"allow": [f"d.{key}.up.>"]},
         "sub": {"allow": [f"d.{key}.down", f"d.{key}.down.>", "$MQTT.sub.>"]},

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+
+from waystation.kernel.nats_session import JetStreamFault, Line, ask_jetstream
 
 log = structlog.get_logger(__name__)
 
@@ -23,14 +22,14 @@ MOST_BYTES_ASKED = 8 * 1_048_576
 MOST_WAITING_BYTES = 4 * MOST_BYTES_ASKED
 MOST_UNSETTLED = 5_000
 ASK_SECONDS = 30
-REDELIVER_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 30
-REPLICAS_NEED_A_CLUSTER = 10074
+NANOSECONDS = 1_000_000_000
+NO_SUCH_STREAM, REPLICAS_NEED_A_CLUSTER = 10059, 10074
 
 
 @dataclass(frozen=True, slots=True)
 class MqttMessage:
-    """One message of a device. `at` (µs) and `sequence` are None at QoS 0; together they are the same at every redelivery."""
+    """One message of a device. `at` (µs) and `sequence` are None at QoS 0, the same at every redelivery of QoS 1."""
 
     device_key: str
     subject: str
@@ -53,7 +52,7 @@ class Delivery:
 
     @staticmethod
     def of(reply: str) -> "Delivery":
-        """`$JS.ACK.<stream>.<consumer>.<times>.<sequence>.<…>.<ns>.<pending>`, or longer with domain and account in front."""
+        """`$JS.ACK.<stream>.<consumer>.<times>.<sequence>.<…>.<ns>.<pending>`, or with domain and account before it."""
         words = reply.split(".")
         times, sequence, _, at_ns = words[4:8] if len(words) == 9 else words[6:10]
         return Delivery(int(times), int(sequence), int(at_ns) // 1000)
@@ -67,48 +66,44 @@ def durable_of(name: str) -> str:
     return f"waystation-{name.replace('.', '-')}"
 
 
-async def prepare(client: Client, names: Sequence[str]) -> None:
+async def prepare(line: Line, names: Sequence[str], redeliver_seconds: float) -> None:
     """The stream that holds QoS 1 messages until they are settled, and one durable consumer per name.
 
     The server makes the stream itself when the first device connects, but keeps in it only what a consumer waits for.
     So both are made here, before the server has anybody to ask whether a device may connect.
     """
-    jetstream = client.jetstream()
     try:
-        await jetstream.stream_info(STREAM)
-    except NotFoundError:
-        await _make_stream(client)
-    for name in names:
-        await jetstream.add_consumer(STREAM, _consumer(name))
-
-
-async def _make_stream(client: Client) -> None:
-    """With three copies, as the server would in a cluster, or one on a single server."""
-    config = StreamConfig(
-        name=STREAM,
-        subjects=[f"{STREAM_SUBJECTS}>"],
-        storage=StorageType.FILE,
-        retention=RetentionPolicy.INTEREST,
-        num_replicas=3,
-    )
-    try:
-        await client.jetstream().add_stream(config)
-    except APIError as fault:
-        if fault.err_code != REPLICAS_NEED_A_CLUSTER:
+        await ask_jetstream(line, f"STREAM.INFO.{STREAM}")
+    except JetStreamFault as fault:
+        if fault.code != NO_SUCH_STREAM:
             raise
-        await client.jetstream().add_stream(config.evolve(num_replicas=1))
+        await _make_stream(line)
+    for name in names:
+        asked = {"stream_name": STREAM, "config": _consumer(name, redeliver_seconds)}
+        await ask_jetstream(line, f"CONSUMER.DURABLE.CREATE.{STREAM}.{durable_of(name)}", asked)
 
 
-def _consumer(name: str) -> ConsumerConfig:
-    return ConsumerConfig(
-        durable_name=durable_of(name),
-        filter_subject=STREAM_SUBJECTS + subject_of(name),
-        deliver_policy=DeliverPolicy.ALL,
-        ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=REDELIVER_SECONDS,
-        max_deliver=-1,
-        max_ack_pending=MOST_UNSETTLED,
-    )
+async def _make_stream(line: Line) -> None:
+    """As the server would: with three copies in a cluster, one on a single server."""
+    config = {"name": STREAM, "subjects": [f"{STREAM_SUBJECTS}>"], "storage": "file", "retention": "interest"}
+    try:
+        await ask_jetstream(line, f"STREAM.CREATE.{STREAM}", {**config, "num_replicas": 3})
+    except JetStreamFault as fault:
+        if fault.code != REPLICAS_NEED_A_CLUSTER:
+            raise
+        await ask_jetstream(line, f"STREAM.CREATE.{STREAM}", {**config, "num_replicas": 1})
+
+
+def _consumer(name: str, redeliver_seconds: float) -> dict[str, str | int]:
+    return {
+        "durable_name": durable_of(name),
+        "filter_subject": STREAM_SUBJECTS + subject_of(name),
+        "deliver_policy": "all",
+        "ack_policy": "explicit",
+        "ack_wait": int(redeliver_seconds * NANOSECONDS),
+        "max_deliver": -1,
+        "max_ack_pending": MOST_UNSETTLED,
+    }
 
 
 class Arrivals:
@@ -132,7 +127,7 @@ class Arrivals:
         self._woken.set()
 
     async def take(self, patience_seconds: float) -> list[Msg]:
-        """Everything that has arrived, at most a batch; nothing when woken for another reason, TimeoutError when left alone."""
+        """All that has arrived, at most a batch; nothing when woken otherwise; TimeoutError when left alone."""
         if not self._waiting:
             self._woken.clear()
             async with asyncio.timeout(patience_seconds):
@@ -143,10 +138,10 @@ class Arrivals:
 
 
 class StoredInbox:
-    """QoS 1 and 2: asks the durable consumer, which all processes share, for what it has, and acknowledges what is settled."""
+    """QoS 1 and 2: asks the durable consumer, which all processes share, and acknowledges what is settled."""
 
-    def __init__(self, client: Client, name: str, settle: Settle) -> None:
-        self._client = client
+    def __init__(self, line: Line, name: str, settle: Settle) -> None:
+        self._line = line
         self._name = name
         self._settle = settle
         self._arrivals = Arrivals()
@@ -155,8 +150,8 @@ class StoredInbox:
 
     async def run(self) -> None:
         """Until the session ends; ends itself when the consumer is gone, so that a new session makes it again."""
-        address = self._client.new_inbox()
-        await self._client.subscribe(address, cb=self._arrive)
+        address = self._line.new_inbox()
+        await self._line.subscribe(address, cb=self._arrive)
         while self._fault is None:
             if self._still_to_come <= 0:
                 await self._ask(address)
@@ -171,9 +166,9 @@ class StoredInbox:
 
     async def _ask(self, address: str) -> None:
         self._still_to_come = MOST_IN_BATCH
-        asked = {"batch": MOST_IN_BATCH, "max_bytes": MOST_BYTES_ASKED, "expires": ASK_SECONDS * 1_000_000_000}
+        asked = {"batch": MOST_IN_BATCH, "max_bytes": MOST_BYTES_ASKED, "expires": ASK_SECONDS * NANOSECONDS}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{durable_of(self._name)}"
-        await self._client.publish(subject, json.dumps(asked).encode(), reply=address)
+        await self._line.publish(subject, json.dumps(asked).encode(), reply=address)
 
     async def _arrive(self, message: Msg) -> None:
         status = (message.headers or {}).get("Status")
@@ -191,21 +186,21 @@ class StoredInbox:
         messages = [_stored(message, delivery) for message, delivery in zip(batch, deliveries, strict=True)]
         settled = await settled_by(self._settle, messages)
         for message, delivery, done in zip(batch, deliveries, settled, strict=True):
-            await self._client.publish(message.reply, b"+ACK" if done else _again(delivery))
+            await self._line.publish(message.reply, b"+ACK" if done else _again(delivery))
 
 
 class PassingInbox:
     """QoS 0: whatever the server hands this process. It hands over QoS 1 and 2 too, which the stream has already."""
 
-    def __init__(self, client: Client, name: str, settle: Settle) -> None:
-        self._client = client
+    def __init__(self, line: Line, name: str, settle: Settle) -> None:
+        self._line = line
         self._name = name
         self._settle = settle
         self._arrivals = Arrivals()
         self.dropped = 0
 
     async def run(self) -> None:
-        await self._client.subscribe(subject_of(self._name), queue="waystation", cb=self._arrive)
+        await self._line.subscribe(subject_of(self._name), queue="waystation", cb=self._arrive)
         while True:
             try:
                 batch = await self._arrivals.take(ASK_SECONDS)
@@ -238,4 +233,4 @@ def _passing(message: Msg) -> MqttMessage:
 
 def _again(delivery: Delivery) -> bytes:
     pause_seconds = min(2 ** min(delivery.times - 1, 8), LONGEST_PAUSE_SECONDS)
-    return b'-NAK {"delay": %d}' % (pause_seconds * 1_000_000_000)
+    return b'-NAK {"delay": %d}' % (pause_seconds * NANOSECONDS)

@@ -9,6 +9,7 @@ from waystation.kernel.mqtt_callout import ACCOUNT
 USER = "waystation"
 MEBIBYTE = 1_048_576
 FORGET_SESSION_AFTER = "720h"
+ANSWER_SECONDS = 3  # a log-in that we have not answered by then is refused, and the device tries again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ def configuration(folder: Path, options: NatsOptions, *, password: str, issuer: 
         "accounts": _accounts(password),
         "system_account": "SYS",
         "authorization": {
-            "timeout": 5,
+            "timeout": ANSWER_SECONDS,
             "auth_callout": {"issuer": issuer, "auth_users": [USER], "account": ACCOUNT},
         },
     }

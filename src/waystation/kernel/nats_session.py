@@ -1,21 +1,56 @@
 """A connection to NATS that is begun anew after every cut, so that a restart needs no code of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 log = structlog.get_logger(__name__)
 
 Where = Callable[[], str | None]
-"""Answers with the servers' URLs, comma-separated and with user and password in them, or None while there is no server."""
+"""Answers with the servers' URLs, comma-separated, user and password in them, or None while there is no server."""
 
-Session = Callable[[Client], Awaitable[None]]
+Session = Callable[["Line"], Awaitable[None]]
+Hear = Callable[[Msg], Awaitable[None]]
 
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+class Line(Protocol):
+    """What we use of nats-py's client, with types."""
+
+    @property
+    def is_closed(self) -> bool: ...
+    def new_inbox(self) -> str: ...
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None: ...
+    async def subscribe(self, subject: str, queue: str = "", cb: Hear | None = None) -> Subscription: ...
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109  nats-py's word
+        *,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg: ...
+    async def flush(self) -> None: ...
+
+
+class JetStreamFault(nats.errors.Error):
+    """JetStream refused; `code` is its err_code."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"JetStream: {description} ({code})")
+        self.code = code
+
+
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
+API_SECONDS = 5.0
 
 
 async def keep_session(where: Where, session: Session, *, name: str) -> None:
@@ -27,13 +62,39 @@ async def keep_session(where: Where, session: Session, *, name: str) -> None:
     pause_seconds = SHORTEST_PAUSE_SECONDS
     while True:
         try:
-            if url := where():
-                await _one_session(url, session, name)
-                pause_seconds = SHORTEST_PAUSE_SECONDS
-        except (nats.errors.Error, OSError, TimeoutError) as fault:
-            log.warning("no NATS session", purpose=name, fault=repr(fault), again_in_seconds=pause_seconds)
+            await _one_session(await _found(where), session, name)
+            pause_seconds = SHORTEST_PAUSE_SECONDS
+        except Exception as fault:  # noqa: BLE001  nothing may end what is for ever
+            log.warning("no NATS session", purpose=name, fault=_first(fault), again_in_seconds=pause_seconds)
         await asyncio.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _found(where: Where) -> str:
+    """Soon after the server is up: devices that are back before us wait for an answer that nobody gives."""
+    while (url := where()) is None:  # noqa: ASYNC110  a server that is restarting has no event to wait for
+        await asyncio.sleep(SHORTEST_PAUSE_SECONDS)
+    return url
+
+
+def _first(fault: Exception) -> str:
+    while isinstance(fault, ExceptionGroup):
+        group: ExceptionGroup[Exception] = fault
+        fault = group.exceptions[0]
+    return repr(fault)
+
+
+async def ask_jetstream(line: Line, verb: str, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One request of its API, such as `STREAM.INFO.<name>`; JetStreamFault when it refuses."""
+    answer = await line.request(f"$JS.API.{verb}", json.dumps(asked or {}).encode(), timeout=API_SECONDS)
+    return accepted(answer)
+
+
+def accepted(answer: Msg) -> dict[str, Any]:
+    told = json.loads(answer.data)
+    if fault := told.get("error"):
+        raise JetStreamFault(fault.get("err_code", 0), fault.get("description", "no reason given"))
+    return told
 
 
 async def _one_session(url: str, session: Session, name: str) -> None:
@@ -60,7 +121,8 @@ async def _connect(url: str, name: str, on_close: Callable[[], Awaitable[None]])
     async def on_fault(fault: Exception) -> None:
         log.info("NATS connection", purpose=name, fault=repr(fault))
 
-    return await nats.connect(
+    client = Client()
+    await client.connect(
         servers=url.split(","),
         name=f"waystation {name}",
         allow_reconnect=False,
@@ -73,3 +135,4 @@ async def _connect(url: str, name: str, on_close: Callable[[], Awaitable[None]])
         error_cb=on_fault,
         closed_cb=on_close,
     )
+    return client
