@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -106,6 +107,18 @@ def test_a_refused_time_does_not_push_later_samples_into_the_future(bench: Bench
     bench.spool.quarantine(from_the_future, refused, now_us=0)
     bench.sample()
     assert bench.spool.oldest(1)[0].at_us == bench.ticks.wall - 10_000_000
+
+
+def test_a_spool_opened_by_many_at_once_is_there_for_all(folder: Folder) -> None:
+    def open_often(_: int) -> int:
+        total = 0
+        for _ in range(10):
+            with closing(Spool(folder.spool)) as spool:
+                total += spool.depth()
+        return total
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(open_often, range(4))) == 0
 
 
 def test_a_spool_locked_by_someone_else_is_not_taken_for_damaged(folder: Folder) -> None:

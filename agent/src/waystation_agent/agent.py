@@ -42,10 +42,16 @@ class Agent:
         self._folder.make()
         with self._folder.held_alone():
             IdentityFile(self._folder.identity).current()  # a broken file is better known now than in a thread
-            make_sound(self._folder.spool)
+            self._open_spool()
             self._work_until_signal()
         if self._failed:
             raise Fault("the agent ended after an error, see the lines above; everything sampled is saved")
+
+    def _open_spool(self) -> None:
+        try:
+            make_sound(self._folder.spool)
+        except sqlite3.OperationalError as error:
+            raise Fault(f"{self._folder.spool} cannot be used: {error}") from error
 
     def _work_until_signal(self) -> None:
         # Blocked here and inherited by the threads, so that the signal comes to `sigwait` and nowhere else.

@@ -18,6 +18,7 @@ from waystation_agent.logs import LOG, facts
 
 LIMIT_BYTES = 64 * 1024 * 1024
 QUARANTINE_LIMIT = 1_000
+PATIENCE_SECONDS = 10.0
 DROP_AT_ONCE = 64
 """Samples given up together when the spool is full; a handful of pages, so that the next appends find room."""
 
@@ -258,9 +259,9 @@ def _damage(path: Path) -> str | None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=10.0, isolation_level=None, cached_statements=32)
+    db = sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None, cached_statements=32)
     try:
-        db.execute("pragma journal_mode = wal")
+        _use_wal(db)
         db.execute("pragma synchronous = full")
         db.execute("pragma cache_size = -256")
         db.execute("pragma wal_autocheckpoint = 128")
@@ -270,3 +271,17 @@ def _open(path: Path) -> sqlite3.Connection:
         raise
     path.chmod(0o600)
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on; for this one statement SQLite does not wait by itself while others hold the file."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            db.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.02)
+        else:
+            return
