@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from waystation import __version__
@@ -12,7 +11,9 @@ from waystation.kernel.desk import FAILED, USAGE, AsJson, Data, say, show_json, 
 from waystation.kernel.errors import DomainError, Invalid
 
 EPILOG = "Exit codes: 0 done, 1 it could not be done, 2 wrong usage or a wrong setting, 130 interrupted."
-main_app = typer.Typer(name="waystation", no_args_is_help=True, add_completion=True, epilog=EPILOG, pretty_exceptions_enable=False)
+main_app = typer.Typer(
+    name="waystation", no_args_is_help=True, add_completion=True, epilog=EPILOG, pretty_exceptions_enable=False
+)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001
@@ -24,7 +25,9 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001
 @main_app.callback()
 def top(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,  # noqa: ARG001, FBT002
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Self-hosted, offline-first platform for IoT devices."""
     context.obj = _open
@@ -41,10 +44,19 @@ def _open(data: Path | None) -> Any:
 @main_app.command()
 def serve(
     data: Data = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port. [default: 8000]", show_default=False)] = None,
-    mqtt_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT port, 0 for none. [default: 1883]", show_default=False)] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 0.0.0.0]", show_default=False)] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="HTTP processes; more than 1 needs PostgreSQL and NATS.", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="HTTP port. [default: 8000]", show_default=False)
+    ] = None,
+    mqtt_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="MQTT port, 0 for none. [default: 1883]", show_default=False)
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: 0.0.0.0]", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="HTTP processes; more than 1 needs PostgreSQL and NATS.", show_default=False),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="hub or cloud. [default: hub]", show_default=False)] = None,
 ) -> None:
     """Start the hub (or cloud) and serve until Ctrl-C."""
@@ -62,7 +74,12 @@ def settings_(data: Data = None, as_json: AsJson = False) -> None:  # noqa: FBT0
 
     known = settings.known(*settings.load({"data": data}))
     if as_json:
-        show_json([{"name": k.name, "value": k.value, "source": k.source, "variables": k.variables, "about": k.about} for k in known])
+        show_json(
+            [
+                {"name": k.name, "value": k.value, "source": k.source, "variables": k.variables, "about": k.about}
+                for k in known
+            ]
+        )
     else:
         rows = [(k.name, k.value, k.source, ", ".join(k.variables), k.about) for k in known]
         show_table(("setting", "value", "from", "variables", "about"), rows, empty="")
@@ -81,21 +98,15 @@ def gather() -> typer.Typer:
 
 
 def main() -> None:
-    """The entry point of the command."""
+    """The entry point of the command. Wrong usage has ended with exit code 2 before a DomainError can be."""
     try:
-        code = gather()(standalone_mode=False)
+        gather()()
     except Invalid as wrong:
-        code = _failed(wrong.sentence, USAGE)
+        _fail(wrong.sentence, USAGE)
     except DomainError as fault:
-        code = _failed(fault.sentence, FAILED)
-    except click.ClickException as wrong:
-        wrong.show()
-        code = wrong.exit_code
-    except click.Abort:
-        code = 130
-    sys.exit(code)
+        _fail(fault.sentence, FAILED)
 
 
-def _failed(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int) -> None:
     sys.stderr.write(f"waystation: {sentence}\n")
-    return code
+    sys.exit(code)

@@ -21,7 +21,9 @@ def register(request: Request, me: HomeAdmin, tx: Tx, now: Now, name: Text = "",
     try:
         made = devices.register(tx, me.actor, me.home_id, now, name=name, model_text=model)
     except (Invalid, Conflict) as wrong:
-        return views.devices_page(views.Asked(request, me, tx, now), errors={"name": wrong.sentence}, draft={"name": name, "model": model})
+        return views.devices_page(
+            views.Asked(request, me, tx, now), errors={"name": wrong.sentence}, draft={"name": name, "model": model}
+        )
     return views.secret_page(request, made)
 
 
@@ -31,7 +33,9 @@ def offer_claim(request: Request, me: HomeAdmin, tx: Tx, now: Now, name: Text = 
     try:
         claim = devices.offer_claim(tx, me.actor, me.home_id, now, name=name, device=existing)
     except Invalid as wrong:
-        return views.devices_page(views.Asked(request, me, tx, now), errors={"claim_name": wrong.sentence}, draft={"claim_name": name})
+        return views.devices_page(
+            views.Asked(request, me, tx, now), errors={"claim_name": wrong.sentence}, draft={"claim_name": name}
+        )
     return views.claim_page(request, claim, existing)
 
 
@@ -53,7 +57,12 @@ def rename(request: Request, key: str, me: HomeAdmin, tx: Tx, now: Now, name: Te
     try:
         devices.rename(tx, me.actor, device, now, name=name, model_text=model)
     except Invalid as wrong:
-        return views.device_page(views.Asked(request, me, tx, now), device, errors={"name": wrong.sentence}, draft={"name": name, "model": model})
+        return views.device_page(
+            views.Asked(request, me, tx, now),
+            device,
+            errors={"name": wrong.sentence},
+            draft={"name": name, "model": model},
+        )
     return pages.go(f"/devices/{key}?done=renamed")
 
 
@@ -75,5 +84,10 @@ def delete(request: Request, key: str, me: HomeAdmin, tx: Tx, now: Now, typed_na
     try:
         devices.delete(tx, me.actor, device, now, typed_name=typed_name)
     except Invalid as wrong:
-        return views.device_page(views.Asked(request, me, tx, now), device, errors={"typed_name": wrong.sentence}, draft={"typed_name": typed_name})
+        return views.device_page(
+            views.Asked(request, me, tx, now),
+            device,
+            errors={"typed_name": wrong.sentence},
+            draft={"typed_name": typed_name},
+        )
     return pages.go("/devices")

@@ -148,7 +148,7 @@ def external_ids(tx: Tx, device_id: int) -> dict[str, str]:
 
 
 def add_credential(
-    tx: Tx, device_id: int, digest: bytes, hint: str, now: datetime, *, expires_at: datetime | None
+    tx: Tx, device_id: int, digest: bytes, now: datetime, *, hint: str, expires_at: datetime | None
 ) -> int:
     row = credential.insert().values(
         device_id=device_id,

@@ -9,4 +9,15 @@ from waystation.kernel.feature import Feature
 
 feature = Feature(name="homes", listens={PersonSetUp: own_the_home})
 
-__all__ = ["Home", "HomeAdmin", "HomeOwner", "HomeUser", "HomeViewer", "Membership", "Role", "feature", "first_home", "the_home"]
+__all__ = [
+    "Home",
+    "HomeAdmin",
+    "HomeOwner",
+    "HomeUser",
+    "HomeViewer",
+    "Membership",
+    "Role",
+    "feature",
+    "first_home",
+    "the_home",
+]

@@ -40,7 +40,9 @@ def list_(context: typer.Context, data: Data = None, as_json: AsJson = False) ->
 
 
 @app.command()
-def revoke(context: typer.Context, token_id: Annotated[int, typer.Argument(help="Its number in the list.")], data: Data = None) -> None:
+def revoke(
+    context: typer.Context, token_id: Annotated[int, typer.Argument(help="Its number in the list.")], data: Data = None
+) -> None:
     """End a token at once."""
     at = desk(context, data)
     with at.database.write() as tx:

@@ -18,7 +18,9 @@ from waystation.kernel.settings import Settings
 
 FAILED, USAGE = 1, 2
 
-Data = Annotated[Path | None, typer.Option("--data", help="Data folder of the hub. [default: waystation-data]", show_default=False)]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Data folder of the hub. [default: waystation-data]", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 
 
@@ -47,6 +49,7 @@ def desk(context: typer.Context, data: Path | None) -> Desk:
 
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def show_json(facts: Any) -> None:

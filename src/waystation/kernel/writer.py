@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import structlog
 
 from waystation.kernel.db import Database, Tx
 from waystation.kernel.errors import DomainError, Unavailable
+from waystation.kernel.pace import Pace
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +34,9 @@ class Writer:
     `most_waiting` weight is queued, `put` raises Unavailable: nothing is acknowledged that may not fit.
     """
 
-    def __init__(self, database: Database, store: Store, *, most_in_batch: int = 50_000, most_waiting: int = 500_000) -> None:
+    def __init__(
+        self, database: Database, store: Store, *, most_in_batch: int = 50_000, most_waiting: int = 500_000
+    ) -> None:
         self._database = database
         self._store = store
         self._most_in_batch = most_in_batch
@@ -42,6 +46,8 @@ class Writer:
         self._settled = 0  # counted in the writer's thread
         self._wake = threading.Event()
         self._closing = False
+        self.pace = Pace()
+        self.commit_seconds: float | None = None  # of the last batch
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -60,7 +66,9 @@ class Writer:
     def put(self, item: Any, weight: int = 1) -> asyncio.Future[None]:
         """Call on the event loop; the answer is done when the item is on disk."""
         if self.waiting and self.waiting + weight > self._most_waiting:
-            raise Unavailable("more readings arrive than the disk can take; send this again shortly", retry_after_seconds=1)
+            raise Unavailable(
+                "more readings arrive than the disk can take; send this again shortly", retry_after_seconds=1
+            )
         if self._closing:
             raise Unavailable("the hub is stopping; send this again shortly", retry_after_seconds=2)
         loop = asyncio.get_running_loop()
@@ -97,12 +105,15 @@ class Writer:
         self._settle(batch, fault)
 
     def _attempt(self, batch: list[Waiting]) -> Exception | None:
+        began_at = time.monotonic()
         try:
             with self._database.write() as tx:
                 self._store(tx, [entry.item for entry in batch])
         except Exception as fault:  # noqa: BLE001  every fault is handed to those who wait for it
             log.error("batch not stored", items=len(batch), fault=repr(fault))
             return fault
+        self.commit_seconds = time.monotonic() - began_at
+        self.pace.count(sum(entry.weight for entry in batch))
         return None
 
     def _settle(self, batch: list[Waiting], fault: Exception | None) -> None:

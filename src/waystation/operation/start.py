@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-
 import psutil
 import structlog
 
@@ -19,6 +18,7 @@ from waystation.kernel.desk import Desk, say
 from waystation.kernel.errors import Conflict
 from waystation.kernel.secrets import write_private
 from waystation.kernel.settings import Settings
+from waystation.kernel.site import local_url, public_url
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,9 @@ def _alone(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Conflict(f"a hub is running on {settings.data} already; stop it, or give this one its own --data") from None
+            raise Conflict(
+                f"a hub is running on {settings.data} already; stop it, or give this one its own --data"
+            ) from None
         yield
 
 
@@ -99,40 +101,14 @@ def greet(settings: Settings, link: str | None) -> None:
     say(f"\nWaystation {__version__} is running.\n")
     say(f"  Open    {address}")
     if settings.mqtt_port or settings.nats_url.get_secret_value():
-        say(f"  MQTT    port {settings.mqtt_port}" if not settings.nats_url.get_secret_value() else "  MQTT    at your NATS")
+        say(
+            f"  MQTT    port {settings.mqtt_port}"
+            if not settings.nats_url.get_secret_value()
+            else "  MQTT    at your NATS"
+        )
     say(f"  Data    {settings.data.resolve()} ({kept})")
     if link is not None:
         say("\nNobody can sign in yet. This link lets you, once, within 24 hours:\n")
         say(f"  {address}/setup/{link}\n")
         say(qr.terminal(f"{address}/setup/{link}"))
     say("\nCtrl-C stops it.\n")
-
-
-def public_url(settings: Settings) -> str:
-    """As people and devices on this network reach the hub, without a slash at the end."""
-    return settings.public_url.rstrip("/") or f"http://{_bracketed(_reachable(settings.host))}:{settings.port}"
-
-
-def local_url(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
-    return f"http://{_bracketed(host)}:{settings.port}"
-
-
-def _reachable(host: str) -> str:
-    """The address itself, or this machine's first one on a network when the hub listens on all."""
-    if host not in ("", "0.0.0.0", "::"):  # noqa: S104
-        return host
-    up = [name for name, state in psutil.net_if_stats().items() if state.isup]
-    found = [
-        address.address
-        for name, addresses in psutil.net_if_addrs().items()
-        for address in addresses
-        if name in up and address.family.name == "AF_INET" and not address.address.startswith(("127.", "172.17.", "169.254."))
-    ]
-    return found[0] if found else "127.0.0.1"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
