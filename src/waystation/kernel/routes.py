@@ -16,6 +16,7 @@ from waystation.kernel.clock import Clock
 from waystation.kernel.parts import Parts
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OURS = "request__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +98,32 @@ def in_one_transaction(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     if not marked:
         return endpoint
 
+    name = _request_parameter(endpoint) or OURS
+
     @wraps(endpoint)
-    def run(request__: Request, **given: Any) -> Any:
-        parts: Parts = request__.app.state.parts
+    def run(**given: Any) -> Any:
+        request: Request = given.pop(OURS) if name == OURS else given[name]
+        parts: Parts = request.app.state.parts
         database = parts.get(db.Database)
-        opened = database.read if request__.method in READING else database.write
+        opened = database.read if request.method in READING else database.write
         with opened() as tx:
-            call = Call(tx, request__, parts.get(Clock).now())
+            call = Call(tx, request, parts.get(Clock).now())
             return endpoint(**given, **{name: mark.find(call) for name, mark in marked.items()})
 
     @wraps(endpoint)
-    async def run_async(request__: Request, **given: Any) -> Any:
-        return await endpoint(**given, **await run_in_threadpool(_found, marked, request__))
+    async def run_async(**given: Any) -> Any:
+        request: Request = given.pop(OURS) if name == OURS else given[name]
+        return await endpoint(**given, **await run_in_threadpool(_found, marked, request))
 
     chosen = run_async if inspect.iscoroutinefunction(endpoint) else run
     chosen.__signature__ = _without(endpoint, marked)  # type: ignore[attr-defined]
     return chosen
+
+
+def _request_parameter(endpoint: Callable[..., Any]) -> str | None:
+    """The name under which the handler itself asks for the request. FastAPI gives it to one parameter only."""
+    parameters = inspect.signature(endpoint).parameters.values()
+    return next((one.name for one in parameters if one.annotation is Request), None)
 
 
 def _found(marked: Mapping[str, Within], request: Request) -> dict[str, Any]:
@@ -125,5 +136,6 @@ def _found(marked: Mapping[str, Within], request: Request) -> dict[str, Any]:
 def _without(endpoint: Callable[..., Any], marked: Mapping[str, Within]) -> inspect.Signature:
     signature = inspect.signature(endpoint)
     kept = [p.replace(kind=p.KEYWORD_ONLY) for name, p in signature.parameters.items() if name not in marked]
-    request = inspect.Parameter("request__", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
-    return signature.replace(parameters=[request, *kept])
+    if _request_parameter(endpoint) is None:
+        kept.insert(0, inspect.Parameter(OURS, inspect.Parameter.KEYWORD_ONLY, annotation=Request))
+    return signature.replace(parameters=kept)
