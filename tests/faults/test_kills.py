@@ -17,19 +17,16 @@ def crash(hub: StartHub, rounds: int) -> None:
     luck = random.Random(rounds)
     running = hub(mqtt=True)
     loads = [load(running, running.register_device(load.__name__)) for load in (HttpLoad, MqttLoad)]
-    for load in loads:
-        load.start()
-    for _ in range(rounds):
-        for load in loads:
-            load.wait_for(MORE_EACH_ROUND)
-        time.sleep(luck.random() / 2)
-        if luck.random() < 0.5:
-            running.kill()  # its NATS goes on, and must be ended or taken over
-        else:
-            running.kill_all()
-        running.start()
-    for load in loads:
-        load.stop()
+    with loads[0], loads[1]:
+        for _ in range(rounds):
+            for load in loads:
+                load.wait_for(MORE_EACH_ROUND)
+            time.sleep(luck.random() / 2)
+            if luck.random() < 0.5:
+                running.kill()  # its NATS goes on, and must be ended or taken over
+            else:
+                running.kill_all()
+            running.start()
     for load, way in zip(loads, ("HTTP", "MQTT"), strict=True):
         found = load.found()
         report(

@@ -17,15 +17,13 @@ def cut_power(hub: StartHub, place: Path, *, rounds: int, seed: int) -> None:
     with lossy_disk(place / "disk", seed=seed) as disk:
         running = hub(data=disk.folder / "data", log=place / "hub.log")
         device, _ = running.register_device("on a bad disk"), running.token
-        load = HttpLoad(running, device)
-        load.start()
-        for _ in range(rounds):
-            load.wait_for(MORE_EACH_ROUND)
-            disk.cut()
-            running.kill_all()
-            disk.mount()
-            running.start()
-        load.stop()
+        with HttpLoad(running, device) as load:
+            for _ in range(rounds):
+                load.wait_for(MORE_EACH_ROUND)
+                disk.cut()
+                running.kill_all()
+                disk.mount()
+                running.start()
         found = load.found()
         running.stop()
         verdict = running.integrity()
