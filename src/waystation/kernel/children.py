@@ -55,16 +55,20 @@ async def spawn(command: Sequence[str], environment: Mapping[str, str]) -> async
     Call on the main thread: Linux counts the death of the thread that began a child as its parent's.
     """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid())] if sys.platform == "linux" else []
     return await asyncio.create_subprocess_exec(
-        *launch,
-        *command,
+        *tied(command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env={**inherited, **environment},
         start_new_session=True,
     )
+
+
+def tied(command: Sequence[str]) -> list[str]:
+    """The same command, ended by Linux when this process dies. Start it from the main thread."""
+    launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid())] if sys.platform == "linux" else []
+    return [*launch, *command]
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

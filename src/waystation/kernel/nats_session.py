@@ -65,7 +65,7 @@ async def keep_session(where: Where, session: Session, *, name: str) -> None:
             await _one_session(await _found(where), session, name)
             pause_seconds = SHORTEST_PAUSE_SECONDS
         except Exception as fault:  # noqa: BLE001  nothing may end what is for ever
-            log.warning("no NATS session", purpose=name, fault=_first(fault), again_in_seconds=pause_seconds)
+            log.warning("no NATS session", purpose=name, fault=repr(fault), again_in_seconds=pause_seconds)
         await asyncio.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
 
@@ -75,13 +75,6 @@ async def _found(where: Where) -> str:
     while (url := where()) is None:  # noqa: ASYNC110  a server that is restarting has no event to wait for
         await asyncio.sleep(SHORTEST_PAUSE_SECONDS)
     return url
-
-
-def _first(fault: Exception) -> str:
-    while isinstance(fault, ExceptionGroup):
-        group: ExceptionGroup[Exception] = fault
-        fault = group.exceptions[0]
-    return repr(fault)
 
 
 async def ask_jetstream(line: Line, verb: str, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:

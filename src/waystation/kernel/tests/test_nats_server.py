@@ -60,7 +60,7 @@ async def test_a_stopped_server_leaves_no_process_and_no_url(tmp_path: Path) -> 
 
 async def test_passwords_and_keys_are_the_owners_only(server: EmbeddedNats, tmp_path: Path) -> None:
     names = ("nats/server.conf", "nats/server.pid", "keys/nats-account.key", "keys/nats-password.key")
-    assert {os.stat(tmp_path / name).st_mode & 0o777 for name in names} == {0o600}
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in names} == {0o600}
 
 
 async def test_a_killed_server_is_started_again(server: EmbeddedNats) -> None:
