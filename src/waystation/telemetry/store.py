@@ -158,13 +158,9 @@ def _insert(tx: Tx, columns: Sequence[sa.Column[Any]], rows: Sequence[Sequence[A
 
 def among(tx: Tx, column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
     """`column in (…)` with one parameter, however many ids there are."""
-    return column.in_(sa.select(_each(tx, ids)))
-
-
-def _each(tx: Tx, ids: Iterable[int]) -> sa.ColumnElement[int]:
     if tx.is_sqlite:
-        return sa.func.json_each(str(list(ids))).table_valued("value").c.value
-    return sa.func.unnest(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger))).table_valued("value").c.value
+        return column.in_(sa.select(sa.func.json_each(str(list(ids))).table_valued("value").c.value))
+    return column == sa.any_(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger)))
 
 
 # Series
@@ -237,7 +233,7 @@ def newest_of_tail(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any
     if tx.is_sqlite:  # the other columns are those of the row with the maximum, and the sort by series keeps the order
         columns = (tail.c.series_id, sa.func.max(tail.c.stamp), tail.c.value, tail.c.text)
         return tx.all(sa.select(*columns).where(wanted).group_by(tail.c.series_id))
-    newest = sa.select(*TAIL_ROW).distinct(tail.c.series_id).where(wanted)
+    newest = sa.select(*TAIL_ROW).where(wanted).ext(postgresql.distinct_on(tail.c.series_id))
     return tx.all(newest.order_by(tail.c.series_id, tail.c.stamp.desc(), tail.c.id))
 
 
@@ -353,7 +349,8 @@ def take_turn(tx: Tx, seen: Turn | None, now: datetime) -> bool:
     """Compare-and-set: False when somebody else has sealed or deleted since `seen` was read."""
     if seen is None:
         insert = sqlite.insert if tx.is_sqlite else postgresql.insert
-        return tx.changed(insert(seal_turn).values(id=1, turn=1, sealed_at=now).on_conflict_do_nothing())
+        first = insert(seal_turn).values(id=1, turn=1, sealed_at=now).on_conflict_do_nothing()
+        return tx.first(first.returning(seal_turn.c.id)) is not None  # an insert's row count is not told by every driver
     mine = sa.update(seal_turn).where(seal_turn.c.turn == seen.turn)
     return tx.changed(mine.values(turn=seen.turn + 1, sealed_at=now))
 
