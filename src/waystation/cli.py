@@ -15,8 +15,19 @@ main_app = typer.Typer(
     name="waystation", no_args_is_help=True, add_completion=True, epilog=EPILOG, pretty_exceptions_enable=False
 )
 
+HttpPort = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="HTTP port. [default: 8000]", show_default=False)
+]
+MqttPort = Annotated[
+    int | None,
+    typer.Option("--mqtt-port", min=0, max=65535, help="MQTT port, 0 for none. [default: 1883]", show_default=False),
+]
+Host = Annotated[
+    str | None, typer.Option("--host", help="Address to listen on. [default: 0.0.0.0]", show_default=False)
+]
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001
+
+def _show_version(wanted: bool) -> None:
     if wanted:
         say(f"waystation {__version__}")
         raise typer.Exit
@@ -44,15 +55,9 @@ def _open(data: Path | None) -> Any:
 @main_app.command()
 def serve(
     data: Data = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="HTTP port. [default: 8000]", show_default=False)
-    ] = None,
-    mqtt_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="MQTT port, 0 for none. [default: 1883]", show_default=False)
-    ] = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on. [default: 0.0.0.0]", show_default=False)
-    ] = None,
+    port: HttpPort = None,
+    mqtt_port: MqttPort = None,
+    host: Host = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="HTTP processes; more than 1 needs PostgreSQL and NATS.", show_default=False),
@@ -67,8 +72,24 @@ def serve(
     raise typer.Exit(start.serve(*settings.load(given)))
 
 
+@main_app.command()
+def up(data: Data = None, port: HttpPort = None, mqtt_port: MqttPort = None, host: Host = None) -> None:
+    """Start a hub and this machine's agent together, and serve until Ctrl-C."""
+    from waystation.kernel import settings  # noqa: PLC0415
+    from waystation.operation import up as both  # noqa: PLC0415
+
+    given = {"data": data, "port": port, "mqtt_port": mqtt_port, "host": host}
+    options = [
+        word
+        for name, value in given.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    raise typer.Exit(both.up(*settings.load(given), options))
+
+
 @main_app.command("settings")
-def settings_(data: Data = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+def settings_(data: Data = None, as_json: AsJson = False) -> None:
     """Print every setting, its value and where that came from."""
     from waystation.kernel import settings  # noqa: PLC0415
 

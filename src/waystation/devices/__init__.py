@@ -15,7 +15,7 @@ from waystation.devices.service import (
     rename,
     revoke,
 )
-from waystation.devices.store import by_serial, count, credentials, external_ids, search, seen
+from waystation.devices.store import by_key, by_serial, count, credentials, external_ids, search, seen
 from waystation.kernel.feature import Every, Feature
 
 feature = Feature(
@@ -35,6 +35,7 @@ __all__ = [
     "Gate",
     "NewClaim",
     "Provisioned",
+    "by_key",
     "by_serial",
     "count",
     "credentials",

@@ -22,7 +22,7 @@ def register(
     model: Annotated[str, typer.Option(help="What kind of hardware it is.")] = "",
     serial: Annotated[str, typer.Option(help="Its serial. [default: its key]", show_default=False)] = "",
     data: Data = None,
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
 ) -> None:
     """Make a device and print its API key, this once."""
     at = desk(context, data)
@@ -41,7 +41,7 @@ def claim(
     name: Annotated[str, typer.Argument(help="What people will call it; empty lets it name itself.")] = "",
     hours: Annotated[float, typer.Option(help="How long the code can be used.")] = 24.0,
     data: Data = None,
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
 ) -> None:
     """Make a one-time code for a device that introduces itself."""
     at = desk(context, data)
@@ -56,7 +56,7 @@ def claim(
 
 
 @app.command("list")
-def list_(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+def list_(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:
     """All devices with their state."""
     at = desk(context, data)
     with at.database.read() as tx:
@@ -79,7 +79,7 @@ def revoke(context: typer.Context, key: Key, data: Data = None) -> None:
 
 
 @app.command("new-key")
-def new_key(context: typer.Context, key: Key, data: Data = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+def new_key(context: typer.Context, key: Key, data: Data = None, as_json: AsJson = False) -> None:
     """Give a device one more API key and print it, this once."""
     at = desk(context, data)
     with at.database.write() as tx:

@@ -76,8 +76,10 @@ class Database:
     def __init__(self, url: str, *, listeners: Listeners | None = None, pool_size: int = 12) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.listeners: Listeners = listeners or {}
-        self.engine = sa.create_engine(self.url, **({} if self.is_sqlite else {"pool_pre_ping": True}), pool_size=pool_size)
+        self.listeners: Listeners = {} if listeners is None else listeners
+        self.engine = sa.create_engine(
+            self.url, **({} if self.is_sqlite else {"pool_pre_ping": True}), pool_size=pool_size
+        )
         self._write_turn = threading.Lock()
         self._writing = self.engine.execution_options(writes=True)
         one_view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}  # SQLite has no other
@@ -89,10 +91,9 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """One transaction that is durable when the block is left, or did not happen."""
-        with self._turn(), _translated():
-            with self._writing.begin() as connection:
-                tx = Tx(connection, self.listeners)
-                yield tx
+        with self._turn(), _translated(), self._writing.begin() as connection:
+            tx = Tx(connection, self.listeners)
+            yield tx
         for call in tx.follow_ups:
             call()
 
@@ -148,4 +149,6 @@ def _is_full(fault: DBAPIError) -> bool:
 
 def _is_busy(fault: DBAPIError) -> bool:
     text = str(fault.orig)
-    return fault.connection_invalidated or (isinstance(fault, OperationalError) and ("locked" in text or "connect" in text))
+    return fault.connection_invalidated or (
+        isinstance(fault, OperationalError) and ("locked" in text or "connect" in text)
+    )

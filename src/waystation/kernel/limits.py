@@ -22,4 +22,6 @@ class Limiter:
         if self._windows.hit(window, what, *identity):
             return
         reset = self._windows.get_window_stats(window, what, *identity).reset_time
-        raise TooMany(f"too many tries to {what}; wait and try again", retry_after_seconds=max(1.0, reset - time.time()))
+        raise TooMany(
+            f"too many tries to {what}; wait and try again", retry_after_seconds=max(1.0, reset - time.time())
+        )

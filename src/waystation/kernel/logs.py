@@ -34,7 +34,9 @@ class RecentWarnings:
 
     def __call__(self, _logger: Any, level: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if level in ("warning", "error", "critical", "exception"):
-            detail = " ".join(f"{key}={value}" for key, value in line.items() if key not in ("event", "level", "timestamp"))
+            detail = " ".join(
+                f"{key}={value}" for key, value in line.items() if key not in ("event", "level", "timestamp")
+            )
             self._lines.append(LogLine(datetime.now(UTC), level, str(line.get("event", "")), detail[:1000]))
         return line
 
@@ -70,7 +72,9 @@ def configure(level: str = "info", form: str = "text") -> None:
         recent_warnings,
     ]
     colours = sys.stderr.isatty()
-    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=colours)
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=colours)
+    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

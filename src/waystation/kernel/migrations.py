@@ -57,7 +57,9 @@ def _locked(database: Database) -> Iterator[Tx]:
 def _refuse_newer(revision: str | None, package: Path) -> None:
     known = {file.stem for folder in folders(package) for file in folder.glob("[0-9]*.py")}
     if revision is not None and revision not in known:
-        raise SystemExit(f"waystation: the database is at {revision}, which is newer than this program; install the newer version")
+        raise SystemExit(
+            f"waystation: the database is at {revision}, which is newer than this program; install the newer version"
+        )
 
 
 def _upgrade(connection: sa.Connection, locations: Sequence[Path]) -> None:

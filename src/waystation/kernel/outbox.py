@@ -30,7 +30,6 @@ outbox = sa.Table(
 )
 
 
-
 @dataclass(frozen=True, slots=True)
 class Put:
     """Something was put into the outbox; told inside the transaction."""
@@ -60,7 +59,9 @@ class Courier:
     A row of another process (a command line beside the hub) is found within `LOOK_SECONDS`; `nudge` makes it at once.
     """
 
-    def __init__(self, database: Database, clock: Clock, senders: Mapping[str, Send], *, may_send: Callable[[], bool]) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, senders: Mapping[str, Send], *, may_send: Callable[[], bool]
+    ) -> None:
         self._database = database
         self._clock = clock
         self._senders = senders
@@ -94,7 +95,12 @@ class Courier:
     def deliver(self, most: int = 200) -> int:
         """Sends up to `most` due rows, oldest first; those taken are deleted, the others wait longer each time."""
         now = self._clock.now()
-        due = outbox.select().where(outbox.c.due_at <= now, outbox.c.kind.in_(self._senders)).order_by(outbox.c.id).limit(most)
+        due = (
+            outbox.select()
+            .where(outbox.c.due_at <= now, outbox.c.kind.in_(self._senders))
+            .order_by(outbox.c.id)
+            .limit(most)
+        )
         with self._database.read() as tx:
             rows = tx.all(due)
         if not rows:

@@ -18,7 +18,9 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 class Pages:
     """Renders a template with what every page shows: navigation, the person signed in, the home's name, the form token."""
 
-    def __init__(self, environment: Environment, content_policy: str, nav: Sequence[tuple[str, str]], clock: Clock) -> None:
+    def __init__(
+        self, environment: Environment, content_policy: str, nav: Sequence[tuple[str, str]], clock: Clock
+    ) -> None:
         self._environment = environment
         self._nav = nav
         self._clock = clock

@@ -69,7 +69,7 @@ def problem(fault: Exception) -> tuple[int, tuple[tuple[bytes, bytes], ...], byt
 
 
 def install(app: FastAPI, page: ProblemPage | None = None) -> None:
-    """Every failure of the app becomes a problem. `page(request, problem)` renders it for browsers, else they read JSON."""
+    """Every failure of the app becomes a problem. `page(request, problem)` renders it for browsers."""
 
     def answer(request: Request, told: Problem) -> Response:
         if page is not None and _wants_page(request):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import structlog
@@ -16,7 +17,7 @@ from waystation.kernel.clock import SystemClock
 from waystation.kernel.db import Database, Listener
 from waystation.kernel.desk import Desk, say
 from waystation.kernel.errors import Conflict
-from waystation.kernel.secrets import write_private
+from waystation.kernel.secrets import make_folder, write_private
 from waystation.kernel.settings import Settings
 from waystation.kernel.site import local_url, public_url
 
@@ -27,7 +28,7 @@ RUNNING = "running.json"
 
 def open_desk(settings: Settings, sources: Mapping[str, str]) -> Desk:
     """The database, up to date, with the hub's home; made when the data folder is empty."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(settings.data)
     listeners: dict[type, list[Listener]] = {}
     for feature in app.FEATURES:
         for kind, listener in feature.listens.items():
@@ -45,7 +46,7 @@ def open_desk(settings: Settings, sources: Mapping[str, str]) -> Desk:
 def serve(settings: Settings, sources: Mapping[str, str]) -> int:
     """Serves until it is told to stop; the exit code."""
     logs.configure(settings.log_level, settings.log_format)
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(settings.data)
     with _alone(settings):
         sockets = server.listen(settings.host, settings.port)
         settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
@@ -81,11 +82,17 @@ def _note_running(settings: Settings) -> None:
     """Where the running hub is found, for the commands beside it."""
     path = settings.data / RUNNING
     path.unlink(missing_ok=True)
-    facts = {"pid": os.getpid(), "port": settings.port, "url": local_url(settings), "mqtt_port": settings.mqtt_port}
+    facts = {
+        "pid": os.getpid(),
+        "port": settings.port,
+        "url": local_url(settings),
+        "public_url": public_url(settings),
+        "mqtt_port": settings.mqtt_port,
+    }
     write_private(path, json.dumps(facts).encode())
 
 
-def running(data: Path) -> dict[str, object] | None:
+def running(data: Path) -> dict[str, Any] | None:
     """What the hub on this folder noted, if it still lives."""
     try:
         facts = json.loads((data / RUNNING).read_bytes())
