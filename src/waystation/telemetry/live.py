@@ -54,10 +54,11 @@ class Watch:
 
     def pass_on(self, event: bytes) -> None:
         """An event that nothing newer replaces; a watcher that leaves hundreds unread is cut off, and starts afresh."""
+        if len(self._events) == MOST_EVENTS:
+            self.end()
+            return
         self._events.append(event)
         self._something.set()
-        if len(self._events) > MOST_EVENTS:
-            self.end()
 
     def end(self) -> None:
         self.ended = True

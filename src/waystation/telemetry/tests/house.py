@@ -67,7 +67,9 @@ class House:
 
     def rows(self) -> list[tuple[str, Any]]:
         """Everything in the tail as (metric, value), in order of arrival."""
-        statement = "select s.metric, coalesce(t.text, t.value) from tail t join series s on s.id = t.series_id order by t.id"
+        statement = (
+            "select s.metric, coalesce(t.text, t.value) from tail t join series s on s.id = t.series_id order by t.id"
+        )
         with self.database.read() as tx:
             return [(row[0], row[1]) for row in tx.connection.exec_driver_sql(statement)]
 
@@ -92,9 +94,9 @@ async def house(folder: Path, *features: Feature, **settings: Any) -> AsyncGener
         for router in feature.routes:
             framework.include_router(router)
     app = Hot(framework, [route for feature in served for route in feature.hot], parts, 1_048_576)
-    async with AsyncClient(transport=ASGITransport(app=app, client=("192.0.2.7", 1)), base_url="http://hub") as client:
-        async with telemetry.take_readings(parts), telemetry.show_readings(parts):
-            yield House(parts, app, client, clock, home_id, {"authorization": f"Bearer {token}"})
+    client = AsyncClient(transport=ASGITransport(app=app, client=("192.0.2.7", 1)), base_url="http://hub")
+    async with client, telemetry.take_readings(parts), telemetry.show_readings(parts):
+        yield House(parts, app, client, clock, home_id, {"authorization": f"Bearer {token}"})
     parts.get(Database).close()
 
 
