@@ -51,7 +51,7 @@ def build(settings: Settings) -> Hot:
     app.state.parts = parts
     app.router.redirect_slashes = False
     problems.install(app, partial(_problem_page, parts))
-    app.add_exception_handler(Unauthenticated, partial(_sign_in_or_problem, parts))
+    app.add_exception_handler(Unauthenticated, _sign_in_or_problem)
     for router in (status.router, *(router for feature in FEATURES for router in feature.routes)):
         app.include_router(router)
     app.mount(web.STATIC_URL, StaticFiles(directory=web.STATIC))
@@ -154,7 +154,7 @@ def _problem_page(parts: Parts, request: Request, told: Problem) -> str:
     return bytes(rendered.body).decode()
 
 
-async def _sign_in_or_problem(parts: Parts, request: Request, fault: Exception) -> Response:
+async def _sign_in_or_problem(request: Request, fault: Exception) -> Response:
     if pages.wants_html(request):
         return pages.to_sign_in(request)
     told = problems.problem_of(fault)

@@ -36,7 +36,7 @@ def _show_version(wanted: bool) -> None:
 @main_app.callback()
 def top(
     context: typer.Context,
-    version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

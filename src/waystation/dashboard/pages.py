@@ -139,8 +139,8 @@ def secret_page(request: Request, made: Provisioned) -> Response:
         {"host": request.url.hostname, "port": settings.mqtt_port, "username": made.key} if settings.mqtt_port else None
     )
     code = qr.svg(f'{{"server":"{url}","serial":"{made.serial}","api_key":"{made.api_key}"}}')
-    context = {"device": made, "api_key": made.api_key, "server_url": url, "mqtt": mqtt, "qr": code}
-    return pages_of(request).html(request, "dashboard/secret.html", **context)
+    shown: dict[str, Any] = {"api_key": made.api_key, "server_url": url, "mqtt": mqtt, "qr": code}
+    return pages_of(request).html(request, "dashboard/secret.html", device=made, **shown)
 
 
 def claim_page(request: Request, claim: NewClaim, device: Device | None) -> Response:

@@ -1,7 +1,7 @@
-"""What runs as long as the process does: caches hear of changed access, connections of the refused end, uses are noted."""
+"""What runs as long as the process: caches hear of changed access, the refused are cut off, uses are noted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -17,10 +17,10 @@ NOTE_USES_SECONDS = 30
 
 
 @asynccontextmanager
-async def watch_access(parts: Parts) -> AsyncIterator[None]:
+async def watch_access(parts: Parts) -> AsyncGenerator[None]:
     gate = parts.get(Gate)
     link = parts.get(MqttLink) if parts.has(MqttLink) else None
-    kicks: set[asyncio.Task[None]] = set()
+    kicks: set[asyncio.Task[int]] = set()
 
     def changed(subject: str, body: bytes) -> None:
         gate.drop(msgspec.json.decode(body)["device_id"])

@@ -28,9 +28,16 @@ def register(
 
 
 def offer_claim(
-    tx: Tx, by: Actor, home_id: int, now: datetime, *, name: str, model_text: str = "", hours: float = model.CLAIM_HOURS,
+    tx: Tx,
+    by: Actor,
+    home_id: int,
+    now: datetime,
+    *,
+    name: str,
+    model_text: str = "",
+    hours: float = model.CLAIM_HOURS,
     device: Device | None = None,
-) -> NewClaim:  # fmt: skip
+) -> NewClaim:
     """A one-time code for a device that will introduce itself; for an existing `device` it pairs that one anew."""
     if not 0 < hours <= model.MOST_CLAIM_HOURS:
         raise Invalid(f"a claim code is good for up to {model.MOST_CLAIM_HOURS} hours")
@@ -59,8 +66,10 @@ def claim(
     external_ids: Mapping[str, str],
     api_key: str = "",
 ) -> Provisioned:
-    """Exchanges the code for a device's credential. The same code with the same `api_key`, made by the device itself, gets
-    the same answer again: a lost answer strands nobody. Anything else about a code that is not open is NotFound.
+    """Exchanges the code for a device's credential.
+
+    The same code with the same `api_key`, made by the device itself, gets the same answer again: a lost answer strands
+    nobody. Anything else about a code that is not open is NotFound.
     """
     api_key = model.check_api_key(api_key) if api_key else secrets.new_secret()
     digest = secrets.digest(api_key)

@@ -14,7 +14,7 @@ device = sa.Table(
     "device",
     metadata,
     sa.Column("id", type_of_id, primary_key=True),
-    sa.Column("home_id", sa.ForeignKey("home.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("home_id", type_of_id, sa.ForeignKey("home.id", ondelete="CASCADE"), nullable=False),
     sa.Column("key", sa.Text, nullable=False, unique=True),
     sa.Column("serial", sa.Text, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
@@ -30,10 +30,10 @@ device = sa.Table(
 external_id = sa.Table(
     "external_id",
     metadata,
-    sa.Column("home_id", sa.ForeignKey("home.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("home_id", type_of_id, sa.ForeignKey("home.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, primary_key=True),
-    sa.Column("device_id", sa.ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("device_id", type_of_id, sa.ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
     sa.Index("external_id_device", "device_id"),
 )
 
@@ -41,7 +41,7 @@ credential = sa.Table(
     "credential",
     metadata,
     sa.Column("id", type_of_id, primary_key=True),
-    sa.Column("device_id", sa.ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("device_id", type_of_id, sa.ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
@@ -57,14 +57,14 @@ claim = sa.Table(
     "claim",
     metadata,
     sa.Column("id", type_of_id, primary_key=True),
-    sa.Column("home_id", sa.ForeignKey("home.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("home_id", type_of_id, sa.ForeignKey("home.id", ondelete="CASCADE"), nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, nullable=False),
     sa.Column("used_at", Moment),
-    sa.Column("device_id", sa.ForeignKey("device.id", ondelete="CASCADE")),
+    sa.Column("device_id", type_of_id, sa.ForeignKey("device.id", ondelete="CASCADE")),
     sa.Column("credential_digest", sa.LargeBinary),
 )
 
@@ -125,9 +125,8 @@ def seen(tx: Tx, rows: Sequence[tuple[int, datetime, str | None]]) -> None:
     """Last traffic of several devices; never turned back by a late writer."""
     known = device.update().where(device.c.id == sa.bindparam("of"))
     newer = known.where(sa.or_(device.c.last_seen_at.is_(None), device.c.last_seen_at < sa.bindparam("at")))
-    values = newer.values(
-        last_seen_at=sa.bindparam("at"), last_ip=sa.func.coalesce(sa.bindparam("ip"), device.c.last_ip)
-    )
+    address: sa.ColumnElement[Any] = sa.func.coalesce(sa.bindparam("ip"), device.c.last_ip)
+    values = newer.values(last_seen_at=sa.bindparam("at"), last_ip=address)
     tx.execute(values, [{"of": of, "at": at, "ip": ip} for of, at, ip in rows])
 
 

@@ -18,8 +18,8 @@ home = sa.Table(
 member = sa.Table(
     "member",
     metadata,
-    sa.Column("home_id", sa.ForeignKey("home.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("person_id", sa.ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("home_id", type_of_id, sa.ForeignKey("home.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("person_id", type_of_id, sa.ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
 )

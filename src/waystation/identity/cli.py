@@ -17,7 +17,7 @@ def create(
     name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
     days: Annotated[int | None, typer.Option(help="How long it is good. [default: until revoked]", min=1)] = None,
     data: Data = None,
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
 ) -> None:
     """Make an administrator's token for `Authorization: Bearer` and print it, this once."""
     at = desk(context, data)
@@ -27,7 +27,7 @@ def create(
 
 
 @app.command("list")
-def list_(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+def list_(context: typer.Context, data: Data = None, as_json: AsJson = False) -> None:
     """All tokens, without their secrets."""
     at = desk(context, data)
     with at.database.read() as tx:

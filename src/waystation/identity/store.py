@@ -23,7 +23,7 @@ session = sa.Table(
     "session",
     metadata,
     sa.Column("id", type_of_id, primary_key=True),
-    sa.Column("person_id", sa.ForeignKey("person.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("person_id", type_of_id, sa.ForeignKey("person.id", ondelete="CASCADE"), nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),

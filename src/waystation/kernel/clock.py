@@ -48,7 +48,7 @@ def now_micros() -> int:
 
 
 def parse_iso(text: str) -> datetime:
-    """A zone-aware time (contract rule G-18: `Z`, `±hh:mm`, `±hhmm`, naive as UTC, 0-9 fraction digits); else Invalid."""
+    """A zone-aware time (contract rule G-18: `Z`, `±hh:mm`, `±hhmm`, naive as UTC, 0-9 decimals); else Invalid."""
     match = ISO.fullmatch(text.strip())
     if match is None:
         raise Invalid(f"{text[:40]!r} is not an ISO 8601 time such as 2026-01-31T12:00:00Z")

@@ -1,7 +1,7 @@
 """The one seam to the database: SQLite or PostgreSQL, transactions opened where you can see them."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -89,7 +89,7 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @contextmanager
-    def write(self) -> Iterator[Tx]:
+    def write(self) -> Generator[Tx]:
         """One transaction that is durable when the block is left, or did not happen."""
         with self._turn(), _translated(), self._writing.begin() as connection:
             tx = Tx(connection, self.listeners)
@@ -98,13 +98,13 @@ class Database:
             call()
 
     @contextmanager
-    def read(self) -> Iterator[Tx]:
+    def read(self) -> Generator[Tx]:
         """One consistent view; nothing may be written in it."""
         with _translated(), self._reading.connect() as connection, connection.begin():
             yield Tx(connection, self.listeners)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> Generator[None]:
         if not self.is_sqlite:
             yield
             return
@@ -131,7 +131,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None]:
     try:
         yield
     except DBAPIError as fault:

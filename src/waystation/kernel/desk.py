@@ -1,4 +1,4 @@
-"""Where a command sits: the same settings and database as the hub, beside it or without it, and how it answers a person."""
+"""Where a command sits: at the hub's settings and database, beside it or without it, and how it answers a person."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ Open = Callable[[Path | None], Desk]
 
 
 def desk(context: typer.Context, data: Path | None) -> Desk:
-    """The top command puts the way to open it into the context, so that a feature's commands need not know the others."""
+    """The top command puts the way to open it into the context; a feature's commands need not know the others."""
     opened: Open = context.obj
     return opened(data)
 

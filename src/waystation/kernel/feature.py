@@ -17,7 +17,8 @@ HotEndpoint = Callable[["HotRequest"], Awaitable["HotAnswer"]]
 @dataclass(frozen=True, slots=True)
 class Every:
     """A sweep and its period. It does a bounded amount and returns how much it did; more than nothing means "call me
-    again at once". It may run twice or late. It takes (tx, now), or (database, now) when it opens its own transactions."""
+    again at once". It may run twice or late. It takes (tx, now), or (database, now) when it opens its own transactions.
+    """
 
     seconds: float
     sweep: Callable[..., int]

@@ -53,7 +53,7 @@ def take(tx: Tx, name: str, holder: str, now: datetime) -> bool:
 
 
 def held(tx: Tx, name: str, holder: str, now: datetime) -> bool:
-    """Whether the lease is still `holder`'s, and stays so until this transaction ends: a process that slept finds out."""
+    """Whether the lease is still `holder`'s, and stays so until this transaction ends: who slept finds out."""
     mine = lease.select().where(lease.c.name == name, lease.c.holder == holder, lease.c.until > now)
     return tx.first(mine.with_for_update()) is not None
 

@@ -48,7 +48,7 @@ recent_warnings = RecentWarnings()
 
 
 def redacted(text: str) -> str:
-    """The text without anything that looks like a secret: `name=value` pairs, authorization values, set-up links (G-6)."""
+    """The text without what looks like a secret: `name=value` pairs, authorization values, set-up links (G-6)."""
     return SECRET_LINK.sub(rf"\1{HIDDEN}", SECRET_HEADER.sub(rf"\1 {HIDDEN}", SECRET_PAIR.sub(rf"\1{HIDDEN}", text)))
 
 
@@ -78,7 +78,7 @@ def configure(level: str = "info", form: str = "text") -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=False,
     )
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]

@@ -1,6 +1,6 @@
 """Brings the database to the newest shape at start: one Alembic chain over the dated files of all feature folders."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def current(tx: Tx) -> str | None:
 
 
 def bring_up_to_date(database: Database, package: Path) -> bool:
-    """Whether anything had to be done. Two processes that start at once: one does it, the other waits and finds it done."""
+    """Whether anything had to be done. Of two processes that start at once one does it, the other waits."""
     newest = head(package)
     with database.read() as tx:
         if current(tx) == newest:
@@ -47,7 +47,7 @@ def bring_up_to_date(database: Database, package: Path) -> bool:
 
 
 @contextmanager
-def _locked(database: Database) -> Iterator[Tx]:
+def _locked(database: Database) -> Generator[Tx]:
     with database.write() as tx:
         if not tx.is_sqlite:
             tx.execute(sa.select(sa.func.pg_advisory_xact_lock(CHAIN_LOCK)))

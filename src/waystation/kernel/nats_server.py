@@ -17,7 +17,7 @@ from waystation.kernel import children
 from waystation.kernel.errors import Conflict, DomainError, Unavailable
 from waystation.kernel.nats_config import USER, NatsOptions, configuration
 from waystation.kernel.nats_keys import AccountKey
-from waystation.kernel.secrets import KeyRing, write_private
+from waystation.kernel.secrets import KeyRing, make_folder, write_private
 
 __all__ = ["EmbeddedNats", "NatsOptions", "NatsState", "find_binary"]
 
@@ -179,7 +179,7 @@ class EmbeddedNats:
     async def _begin(self) -> None:
         binary = find_binary()
         assert binary is not None
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder)
         await asyncio.to_thread(children.end_leftover, self._pid_path)
         self._write_config()
         process = await children.spawn([str(binary), "-c", str(self._config_path)], _go_environment())

@@ -1,4 +1,4 @@
-"""What leaves a transaction: rows written with the change itself, sent after the commit, retried until somebody took them."""
+"""What leaves a transaction: rows written with the change itself, sent after the commit, retried until taken."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Server-rendered pages: templates of all features, a strict content policy, and forms that only our own pages can send."""
+"""Server-rendered pages: all features' templates, a strict content policy, forms that only our own pages can send."""
 
 import hmac
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Pages:
-    """Renders a template with what every page shows: navigation, the person signed in, the home's name, the form token."""
+    """Renders a template with what every page shows: navigation, who is signed in, the home's name, the form token."""
 
     def __init__(
         self, environment: Environment, content_policy: str, nav: Sequence[tuple[str, str]], clock: Clock
@@ -81,7 +81,7 @@ def token_for(key: bytes, session_digest: bytes) -> str:
 
 
 def check_form(request: Request, token: str) -> None:
-    """Refused, unless the request comes from our own page: same origin and the session's token in form field or header."""
+    """Refused, unless the request comes from our own page: same origin, and the session's token in field or header."""
     check_origin(request)
     form = getattr(request, "_form", None)
     given = request.headers.get("x-csrftoken") or (form.get("csrf") if form is not None else None) or ""

@@ -9,7 +9,7 @@ class Parts:
     def __init__(self, *parts: Any) -> None:
         self._by_type: dict[type, Any] = {}
         for part in parts:
-            self.put(type(part), part)
+            self._by_type[type(part)] = part
 
     def put(self, kind: type[T], part: T) -> None:
         self._by_type[kind] = part

@@ -1,7 +1,7 @@
 """A router whose handlers run in one thread hop and one transaction; who may call is a type in the signature."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ class Call:
         return self.request.client.host if self.request.client else None
 
     @contextmanager
-    def writing(self) -> Iterator[db.Tx]:
+    def writing(self) -> Generator[db.Tx]:
         """This transaction when it may write, else a short one of its own."""
         if self.request.method not in READING:
             yield self.tx
@@ -47,7 +47,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """Marks a parameter that is found inside the request's transaction. `who` says whom it admits, for the access table."""
+    """Marks a parameter found inside the request's transaction. `who` says whom it admits, for the access table."""
 
     find: Callable[[Call], Any]
     who: str | None = None
@@ -62,15 +62,17 @@ Tx = Annotated[db.Tx, Within(lambda call: call.tx)]
 Now = Annotated[datetime, Within(lambda call: call.now)]
 
 
-def part(kind: type) -> Within:
+def part(kind: type[Any]) -> Within:
     """`Annotated[Ingest, part(Ingest)]`: a long-lived part of this process."""
+
     return Within(lambda call: call.parts.get(kind))
 
 
 class Router(APIRouter):
-    """As FastAPI's, but parameters marked with Within are found in one transaction: a reading one for GET and HEAD, else a
-    writing one that is committed before the answer is made. An async handler gets its parameters from a short reading
-    transaction and then runs on the event loop, outside of it."""
+    """As FastAPI's, but parameters marked with Within are found in one transaction: a reading one for GET and HEAD,
+    else a writing one that is committed before the answer is made. An async handler gets its parameters from a short
+    reading transaction and then runs on the event loop, outside of it.
+    """
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().add_api_route(path, in_one_transaction(endpoint), **options)

@@ -42,7 +42,7 @@ class KeyRing:
 
 def write_private(path: Path, content: bytes) -> None:
     """Whole or not at all, readable by the owner only, durable when it returns. The first of two that race wins."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{random.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(content)
@@ -55,6 +55,14 @@ def write_private(path: Path, content: bytes) -> None:
     finally:
         draft.unlink()
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """For the owner only, with the folders above it, and durable: what is synced in it later can be found after a power cut."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

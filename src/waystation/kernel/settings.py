@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -17,75 +17,71 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+class About:
+    """A sentence for people, and the variables by which the five existing systems know the same setting (contracts)."""
+
+    def __init__(self, sentence: str, *also: str) -> None:
+        self.sentence = sentence
+        self.also = also
+
+
 class Settings(BaseModel):
-    """`aliases` are the names that the five existing systems use for the same thing (contracts, "seed promises")."""
+    """Each field is a setting; its variable is `WAYSTATION_` and its name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    preset: Literal["hub", "cloud"] = Field(
-        "hub", description="What this program is for: an on-site hub or a cloud of many homes."
+    preset: Annotated[
+        Literal["hub", "cloud"], About("What this program is for: an on-site hub or a cloud of many homes.")
+    ] = "hub"
+    data: Annotated[Path, About("Folder of the database, keys, queues and files.")] = Path("waystation-data")
+    host: Annotated[str, About("Address to listen on; `::` listens on IPv6 as well.", "HOST")] = "0.0.0.0"  # noqa: S104
+    port: Annotated[Port, About("HTTP port; 0 lets the system choose.", "PORT")] = 8000
+    public_url: Annotated[
+        str, About("Address that people and devices use, when it is not http://<this machine>:<port>.", "BASE_URL")
+    ] = ""
+    workers: Annotated[
+        int, Field(ge=1, le=64), About("HTTP processes; more than one needs PostgreSQL and an external NATS.")
+    ] = 1
+    database_url: Annotated[
+        SecretStr, About("`postgresql://…`; empty means SQLite in the data folder.", "DATABASE_URL")
+    ] = SecretStr("")
+    mqtt_host: Annotated[str, About("Address of the MQTT listener.")] = "0.0.0.0"  # noqa: S104
+    mqtt_port: Annotated[Port, About("Port of the MQTT 3.1.1 listener; 0 switches MQTT off.", "MQTT_PORT")] = 1883
+    nats_url: Annotated[
+        SecretStr,
+        About("`nats://user:password@host:4222` of your own NATS; empty starts one beside the hub.", "NATS_URL"),
+    ] = SecretStr("")
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], About("Least severity that is logged.", "LOG_LEVEL")
+    ] = "info"
+    log_format: Annotated[Literal["text", "json"], About("Log lines for people or for machines.", "LOG_FORMAT")] = (
+        "text"
     )
-    data: Path = Field(Path("waystation-data"), description="Folder of the database, keys, queues and files.")
-    host: str = Field(
-        "0.0.0.0",
-        description="Address to listen on; `::` listens on IPv6 as well.",
-        json_schema_extra={"aliases": ["HOST"]},
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        About("Addresses of proxies whose X-Forwarded-For and -Proto count, comma-separated.", "FORWARDED_ALLOW_IPS"),
+    ] = ()
+    max_body_bytes: Annotated[int, Field(ge=1024), About("Largest body of an ordinary request.")] = 1048576
+    header_timeout_seconds: Annotated[float, Field(gt=0), About("Time a client has to send its headers.")] = 10
+    body_timeout_seconds: Annotated[float, Field(gt=0), About("Time a client has to send a small body.")] = 30
+    idle_timeout_seconds: Annotated[float, Field(gt=0), About("How long an idle connection is kept.")] = 75
+    max_connections: Annotated[int, Field(ge=10), About("Connections at once, from everybody.")] = 20000
+    max_connections_per_address: Annotated[int, Field(ge=10), About("Connections at once from one address.")] = 2000
+    min_free_bytes: Annotated[
+        int, Field(ge=0), About("Readings are refused (507) when less disk than this is free.")
+    ] = 67108864
+    max_future_seconds: Annotated[int, Field(ge=0), About("A reading may be this far ahead of the hub's clock.")] = (
+        86400
     )
-    port: Port = Field(
-        8000, description="HTTP port; 0 lets the system choose.", json_schema_extra={"aliases": ["PORT"]}
-    )
-    public_url: str = Field(
-        "",
-        description="Address that people and devices use, when it is not http://<this machine>:<port>.",
-        json_schema_extra={"aliases": ["BASE_URL"]},
-    )
-    workers: int = Field(
-        1, ge=1, le=64, description="HTTP processes; more than one needs PostgreSQL and an external NATS."
-    )
-    database_url: SecretStr = Field(
-        SecretStr(""),
-        description="`postgresql://…`; empty means SQLite in the data folder.",
-        json_schema_extra={"aliases": ["DATABASE_URL"]},
-    )
-    mqtt_host: str = Field("0.0.0.0", description="Address of the MQTT listener.")  # noqa: S104
-    mqtt_port: Port = Field(
-        1883,
-        description="Port of the MQTT 3.1.1 listener; 0 switches MQTT off.",
-        json_schema_extra={"aliases": ["MQTT_PORT"]},
-    )
-    nats_url: SecretStr = Field(
-        SecretStr(""),
-        description="`nats://user:password@host:4222` of your own NATS; empty starts one beside the hub.",
-        json_schema_extra={"aliases": ["NATS_URL"]},
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity that is logged.", json_schema_extra={"aliases": ["LOG_LEVEL"]}
-    )
-    log_format: Literal["text", "json"] = Field(
-        "text", description="Log lines for people or for machines.", json_schema_extra={"aliases": ["LOG_FORMAT"]}
-    )
-    trusted_proxies: tuple[str, ...] = Field(
-        (),
-        description="Addresses of proxies whose X-Forwarded-For and -Proto count, comma-separated.",
-        json_schema_extra={"aliases": ["FORWARDED_ALLOW_IPS"]},
-    )
-    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest body of an ordinary request.")
-    header_timeout_seconds: float = Field(10, gt=0, description="Time a client has to send its headers.")
-    body_timeout_seconds: float = Field(30, gt=0, description="Time a client has to send a small body.")
-    idle_timeout_seconds: float = Field(75, gt=0, description="How long an idle connection is kept.")
-    max_connections: int = Field(20_000, ge=10, description="Connections at once, from everybody.")
-    max_connections_per_address: int = Field(2_000, ge=10, description="Connections at once from one address.")
-    min_free_bytes: int = Field(
-        67_108_864, ge=0, description="Readings are refused (507) when less disk than this is free."
-    )
-    max_future_seconds: int = Field(86_400, ge=0, description="A reading may be this far ahead of the hub's clock.")
-    max_past_days: int = Field(3650, ge=1, description="A reading may be this old.")
-    ingest_per_minute: int = Field(0, ge=0, description="Most thermostat posts a minute and device; 0 is no limit.")
-    signin_per_minute: int = Field(5, ge=1, description="Tries to sign in a minute and address.")
-    session_idle_seconds: int = Field(
-        9000, ge=60, description="A browser session ends after this long without a request."
-    )
-    online_seconds: int = Field(60, ge=10, description="A device is online when its last traffic is younger.")
+    max_past_days: Annotated[int, Field(ge=1), About("A reading may be this old.")] = 3650
+    ingest_per_minute: Annotated[
+        int, Field(ge=0), About("Most thermostat posts a minute and device; 0 is no limit.")
+    ] = 0
+    signin_per_minute: Annotated[int, Field(ge=1), About("Tries to sign in a minute and address.")] = 5
+    session_idle_seconds: Annotated[
+        int, Field(ge=60), About("A browser session ends after this long without a request.")
+    ] = 9000
+    online_seconds: Annotated[int, Field(ge=10), About("A device is online when its last traffic is younger.")] = 60
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -116,17 +112,19 @@ class Known:
     about: str
 
 
+def about(name: str) -> About:
+    return next(mark for mark in Settings.model_fields[name].metadata if isinstance(mark, About))
+
+
 def variables(name: str) -> tuple[str, ...]:
-    """Its environment variables, the first that is set counts."""
-    extra = Settings.model_fields[name].json_schema_extra
-    aliases = extra.get("aliases", []) if isinstance(extra, dict) else []
-    return (f"WAYSTATION_{name.upper()}", *(str(alias) for alias in aliases)) if isinstance(aliases, list) else ()
+    """Its environment variables; the first that is set counts."""
+    return (f"WAYSTATION_{name.upper()}", *about(name).also)
 
 
 def load(
     given: Mapping[str, Any] | None = None, environment: Mapping[str, str] = os.environ
 ) -> tuple[Settings, dict[str, str]]:
-    """The settings and the source of each. A wrong value raises Invalid with one line that names variable and reason."""
+    """The settings and the source of each. A wrong value raises Invalid, one line that names variable and reason."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = dict.fromkeys(Settings.model_fields, "default")
     for name in Settings.model_fields:
@@ -173,14 +171,13 @@ def _check_together(settings: Settings) -> None:
 
 def known(settings: Settings, sources: Mapping[str, str]) -> list[Known]:
     return [
-        Known(name, _shown(name, getattr(settings, name)), sources[name], variables(name), field.description or "")
-        for name, field in Settings.model_fields.items()
+        Known(name, _shown(name, getattr(settings, name)), sources[name], variables(name), about(name).sentence)
+        for name in Settings.model_fields
     ]
 
 
 def _shown(name: str, value: Any) -> str:
-    secret = get_type_hints(Settings).get(name) is SecretStr
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if secret:
+    if Settings.model_fields[name].annotation is SecretStr:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
         return "(set, hidden)" if text else "(empty)"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(value) if name == "trusted_proxies" else str(value)

@@ -1,4 +1,4 @@
-"""Group commit: one thread, one transaction and one fsync for everything that arrived while the last one was on its way."""
+"""Group commit: one thread, one transaction and one fsync for all that arrived while the last was on its way."""
 
 import asyncio
 import threading
@@ -28,10 +28,10 @@ class Waiting:
 
 
 class Writer:
-    """Stores items through `store(tx, items)`. An awaited `put` returns only when the item is durable, and raises when it is not.
+    """Stores items through `store(tx, items)`. An awaited `put` returns once the item is durable, or raises.
 
-    A batch that fails for a reason of one item is tried again item by item, so that one bad item fails alone. When more than
-    `most_waiting` weight is queued, `put` raises Unavailable: nothing is acknowledged that may not fit.
+    A batch that fails for a reason of one item is tried again item by item, so that one bad item fails alone. When more
+    than `most_waiting` weight is queued, `put` raises Unavailable: nothing is acknowledged that may not fit.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def serve(settings: Settings, sources: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(settings: Settings) -> Generator[None]:
     """A data folder serves one hub at a time. The lock ends with the process, however it ends."""
     with (settings.data / "hub.lock").open("a") as file:
         try:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ NOT_PAIRED = 3
 NEXT_STEPS = """This machine reports to its own hub:  {address}/devices/{key}
 
 What to try next
-  Another computer or Raspberry Pi   {address}/devices, "Add a device", then there: waystation-agent pair CODE --server {address}
+  Another computer or Raspberry Pi   {address}/devices, "Add a device", then on it:
+                                     waystation-agent pair CODE --server {address}
   A fleet to look at                 waystation simulate --devices 20 --rate 10 --data {data}
   Your own device                    waystation device register "My ESP32" --data {data}
 """
@@ -94,7 +95,7 @@ def _until_ready(hub: subprocess.Popen[bytes], settings: Settings) -> dict[str, 
 
 
 def _paired(agent: Local, settings: Settings, sources: Mapping[str, str], found: Mapping[str, Any]) -> str:
-    """The key of this machine's device. It is paired anew when the hub has another address or does not know it any more."""
+    """The key of this machine's device. It is paired anew when the hub moved or does not know it any more."""
     desk = start.open_desk(settings, sources)
     told = agent.pairing()
     with desk.database.read() as tx:
@@ -137,7 +138,7 @@ def _stop(running: Iterator[subprocess.Popen[bytes]]) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def _ended_by_signals() -> Generator[None]:
     def end(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

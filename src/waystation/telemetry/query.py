@@ -129,8 +129,9 @@ def _starts(stamps: Ints, stretches: int) -> Ints:
     """Positions where another of the equal spans of time begins; those without a stamp begin nowhere."""
     span = int(stamps[-1] - stamps[0])
     numbers = np.arange(stretches)
-    edges = stamps[0] + numbers * (span // stretches) + numbers * (span % stretches) // stretches
-    return np.unique(np.searchsorted(stamps, edges))
+    edges: Ints = stamps[0] + numbers * (span // stretches) + numbers * (span % stretches) // stretches
+    positions: Ints = np.searchsorted(stamps, edges)
+    return np.unique(positions)
 
 
 def _firsts(positions: Ints, stretch: Ints) -> Ints:
@@ -148,7 +149,8 @@ def aggregate(tx: Tx, series_ids: Collection[int], first: int, last: int, *, buc
     """
     width = bucket_seconds * MICROSECONDS
     fresh = _unsealed(tx, series_ids, first, last)
-    known, unknown = [], []
+    known: list[Sealed] = []
+    unknown: list[Sealed] = []
     for sealed in store.chunks_between(tx, series_ids, first, last):
         by_facts = _lies_in_one(sealed, first, last, width=width) and not _repeated(
             sealed, fresh.get(sealed.series_id, ())

@@ -350,7 +350,9 @@ def take_turn(tx: Tx, seen: Turn | None, now: datetime) -> bool:
     if seen is None:
         insert = sqlite.insert if tx.is_sqlite else postgresql.insert
         first = insert(seal_turn).values(id=1, turn=1, sealed_at=now).on_conflict_do_nothing()
-        return tx.first(first.returning(seal_turn.c.id)) is not None  # an insert's row count is not told by every driver
+        return (
+            tx.first(first.returning(seal_turn.c.id)) is not None
+        )  # an insert's row count is not told by every driver
     mine = sa.update(seal_turn).where(seal_turn.c.turn == seen.turn)
     return tx.changed(mine.values(turn=seen.turn + 1, sealed_at=now))
 

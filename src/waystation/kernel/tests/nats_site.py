@@ -137,8 +137,10 @@ class Device:
         return self.received.get(timeout=PATIENCE_SECONDS)
 
     def close(self) -> None:
+        """Lets go of the client's callbacks too, so that it closes its own sockets as soon as nobody needs it."""
         self.client.disconnect()
         self.client.loop_stop()
+        self.client.on_connect = self.client.on_disconnect = self.client.on_subscribe = self.client.on_message = None
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ def stored(folder: Path) -> list[tuple[bytes, bytes, bytes]]:
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=pytest.mark.faults)])
 async def test_what_a_device_was_told_is_stored_is_stored(tmp_path: Path, rounds: int) -> None:
-    port, device = free_port(), None
+    port = free_port()
     acknowledged: set[bytes] = set()
     for one_round in range(rounds):
         async with running(tmp_path, port) as (hub, server_pid):
@@ -63,7 +63,7 @@ async def test_what_a_device_was_told_is_stored_is_stored(tmp_path: Path, rounds
             hub.kill()
             await until(lambda pid=server_pid: not psutil.pid_exists(pid))
             acknowledged |= {payload for payload, one in answers.items() if one.is_published()}
-            device.client.loop_stop()
+            await asyncio.to_thread(device.close)
 
     async with running(tmp_path, port):
         await until(lambda: acknowledged <= {payload for _, _, payload in stored(tmp_path)})

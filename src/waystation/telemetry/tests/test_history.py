@@ -46,8 +46,12 @@ def plain(value: Value) -> float | str:
 DEVICES = st.integers(1, 3)
 METRICS = st.sampled_from(["temperature", "door", "mode"])
 SENSOR = st.integers(-400, 900).map(lambda n: n / 10)
-VALUES = st.dictionaries(METRICS, SENSOR | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.text("ab ü"), min_size=1)
-OWN_TIMES = st.integers(-40, 40).map(lambda step: START + step * HOUR // 7) | st.integers(START - 300 * HOUR, START + 24 * HOUR)
+VALUES = st.dictionaries(
+    METRICS, SENSOR | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.text("ab ü"), min_size=1
+)
+OWN_TIMES = st.integers(-40, 40).map(lambda step: START + step * HOUR // 7) | st.integers(
+    START - 300 * HOUR, START + 24 * HOUR
+)
 STEPS = ("take_turn", "replace_chunks", "keep_newest", "drop_tail", "after all")
 
 
@@ -163,13 +167,17 @@ class History(RuleBasedStateMachine):
             ids = self.read(tx)
             for _ in range(2000):
                 page = query.raw(tx, list(ids.values()), first, last, limit=limit, after=after)
-                rows = [(stamp, series_id, value) for series_id, run in page.runs.items() for stamp, value in as_pairs(run)]
+                rows = [
+                    (stamp, series_id, value) for series_id, run in page.runs.items() for stamp, value in as_pairs(run)
+                ]
                 assert len(rows) == limit or (page.next is None and len(rows) < limit)
                 given += sorted(rows)
                 after = page.next
                 if after is None:
                     break
-        wanted = [(s, ids[key], v) for key, values in self.expected.items() for s, v in values.items() if first <= s <= last]
+        wanted = [
+            (s, ids[key], v) for key, values in self.expected.items() for s, v in values.items() if first <= s <= last
+        ]
         assert given == sorted(wanted)
 
     @invariant()
@@ -227,11 +235,19 @@ def as_rows(buckets: query.Buckets | None) -> list[tuple[int, float, float, obje
     if buckets is None:
         return []
     means = [pytest.approx(mean, rel=1e-6, abs=1e-6) for mean in buckets.means.tolist()]
-    columns = (buckets.starts.tolist(), buckets.least.tolist(), buckets.greatest.tolist(), means, buckets.counts.tolist())
+    columns = (
+        buckets.starts.tolist(),
+        buckets.least.tolist(),
+        buckets.greatest.tolist(),
+        means,
+        buckets.counts.tolist(),
+    )
     return list(zip(*columns, strict=True))
 
 
-def naive(values: dict[int, float | str], first: int, last: int, seconds: int) -> list[tuple[int, float, float, float, int]]:
+def naive(
+    values: dict[int, float | str], first: int, last: int, seconds: int
+) -> list[tuple[int, float, float, float, int]]:
     by_bucket: dict[int, list[float]] = {}
     for stamp, value in sorted(values.items()):
         if first <= stamp <= last:
@@ -250,7 +266,7 @@ def test_the_store_is_a_dict_that_forgets_nothing(database: Database, monkeypatc
     ThisHistory.database = database
     monkeypatch.setattr(codec, "MOST_VALUES", 64)  # many chunks of few values meet more cases than few of many
     monkeypatch.setattr(codec, "MOST_TEXTS", 5)
-    examples = 60 if database.is_sqlite else 25
+    examples = 100 if database.is_sqlite else 25
     rules = settings(
         max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )

@@ -206,7 +206,8 @@ def signin() -> Context:
 
 
 def missing() -> Context:
-    return stranger(status=404, title="Not found", sentence="There is no such page here, or you may not see it.")
+    problem = {"status": 404, "title": "Not Found", "sentence": "there is nothing at this address"}
+    return stranger(problem=problem)
 
 
 PAGES: dict[str, tuple[str, Callable[[], Context]]] = {
@@ -222,5 +223,5 @@ PAGES: dict[str, tuple[str, Callable[[], Context]]] = {
     "/system": ("dashboard/system.html", system),
     "/setup": ("identity/setup.html", setup),
     "/signin": ("identity/signin.html", signin),
-    "/missing": ("error.html", missing),
+    "/missing": ("problem.html", missing),
 }
