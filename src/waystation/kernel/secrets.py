@@ -58,7 +58,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """For the owner only, with the folders above it, and durable: what is synced in it later can be found after a power cut."""
+    """For the owner only, with those above it, and durable: a power cut cannot take it with what is synced inside."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True, mode=0o700)
