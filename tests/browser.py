@@ -25,11 +25,12 @@ FLAGS = [
 NOTE_VIOLATIONS = """
 window.policyViolations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
-  window.policyViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+  window.policyViolations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));
 """
 RUN_AXE = """async () => (await axe.run(document)).violations
   .filter((found) => ["serious", "critical"].includes(found.impact))
-  .map((found) => `${found.impact} ${found.id}: ` + found.nodes.map((node) => node.html + " " + node.failureSummary).join("; "))"""
+  .map(({ id, impact, nodes }) => `${impact} ${id}: ` + nodes.map((at) => at.html + " " + at.failureSummary).join("; "))
+"""
 TOO_WIDE = """() => document.documentElement.scrollWidth > document.documentElement.clientWidth
   ? [...document.querySelectorAll("body *")].filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
       .map((part) => part.outerHTML.slice(0, 120))

@@ -1,13 +1,13 @@
 """The Jinja environment: where templates lie, the filters they use, and where the browser finds what they name."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_environment
 
 from waystation.web import format as reading
 
@@ -86,13 +86,21 @@ def _sentence(text: str) -> str:
     return whole if whole.endswith((".", "!", "?")) else whole + "."
 
 
-FILTERS: dict[str, Callable[..., str | int]] = {
+@pass_environment
+def _main_first(environment: Environment, values: Iterable[Any]) -> list[Any]:
+    """Last values (objects or mappings with `metric` and `kind`) in the order in which they matter at a glance."""
+    find = environment.getattr
+    return sorted(values, key=lambda value: reading.prominence(find(value, "metric"), find(value, "kind")))
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
     "metric_label": reading.label,
     "metric_unit": reading.unit,
     "metric_text": _metric_text,
     "bytes": _bytes,
     "duration": _duration,
     "number": _number,
+    "main_first": _main_first,
     "age": _age,
     "utc": _utc,
     "sentence": _sentence,

@@ -94,6 +94,14 @@ def chart_groups(metrics: Iterable[str]) -> list[list[str]]:
     return [group[i : i + MOST_LINES] for group in groups.values() for i in range(0, len(group), MOST_LINES)]
 
 
+def prominence(metric: str, kind: str) -> int:
+    """Where a value stands among the few that are shown: percentages and temperatures, measures, numbers, the rest."""
+    if kind != "number":
+        return 3
+    measured = unit(metric)
+    return 0 if measured in COMPARABLE else 1 if measured else 2
+
+
 def _suffix(metric: str) -> str:
     return next((suffix for suffix in UNITS if metric.endswith("_" + suffix) and len(metric) > len(suffix) + 1), "")
 

@@ -124,7 +124,7 @@ def credential(number: int, state: str, used: datetime | None) -> SimpleNamespac
         id=number,
         kind="api_key",
         state=state,
-        hint=f"Zk{number}q",
+        hint=f"Zk{number}q…",
         created_at=now() - timedelta(days=40 * number),
         expires_at=None,
         last_used_at=used,

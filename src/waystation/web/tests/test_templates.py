@@ -44,3 +44,11 @@ def test_a_name_is_never_markup(preview: Preview) -> None:
 def test_a_device_without_values_says_what_to_do_next(preview: Preview) -> None:
     assert "Waiting for the first reading" in text_of(preview, "/devices/p4q5r6s7")
     assert "Add the first device" in text_of(preview, "/empty")
+
+
+def test_the_list_shows_percentages_and_temperatures_before_words(preview: Preview) -> None:
+    values = [
+        {"metric": name, "kind": kind} for name, kind in (("mode", "text"), ("load", "number"), ("room_c", "number"))
+    ]
+    ordered = preview.environment.from_string("{{ values|main_first|map(attribute='metric')|join(' ') }}")
+    assert ordered.render(values=values) == "room_c load mode"
