@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from waystation.kernel.clock import Clock, SystemClock, iso
 from waystation.kernel.db import Database
@@ -60,6 +58,9 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: 
     if not rows:
         say(empty)
         return
+    from rich.console import Console  # noqa: PLC0415  9 MB that a serving process does without
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
