@@ -18,7 +18,7 @@ from waystation.kernel import problems
 from waystation.kernel.audit import Actor
 from waystation.kernel.bus import Bus, LocalBus
 from waystation.kernel.clock import Clock, ManualClock
-from waystation.kernel.db import Database, Listener, metadata, sqlite_url
+from waystation.kernel.db import Database, Listener
 from waystation.kernel.feature import Feature
 from waystation.kernel.hot import Hot
 from waystation.kernel.limits import Limiter
@@ -67,11 +67,10 @@ class House:
 
     def rows(self) -> list[tuple[str, Any]]:
         """Everything in the tail as (metric, value), in order of arrival."""
-        statement = (
-            "select s.metric, coalesce(t.text, t.value) from tail t join series s on s.id = t.series_id order by t.id"
-        )
+        statement = "select s.metric, t.text, t.value from tail t join series s on s.id = t.series_id order by t.id"
         with self.database.read() as tx:
-            return [(row[0], row[1]) for row in tx.connection.exec_driver_sql(statement)]
+            found = tx.connection.exec_driver_sql(statement)
+            return [(metric, value if text is None else text) for metric, text, value in found]
 
 
 def as_device(made: Provisioned) -> dict[str, str]:
@@ -79,10 +78,10 @@ def as_device(made: Provisioned) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def house(folder: Path, *features: Feature, **settings: Any) -> AsyncGenerator[House]:
-    """Telemetry, and the further features, on a fresh database."""
+async def house(database: Database, folder: Path, *features: Feature, **settings: Any) -> AsyncGenerator[House]:
+    """Telemetry, and the further features, on a database with tables and nothing in them."""
     served = (telemetry.feature, *features)
-    parts = _parts(folder, served, Settings(data=folder, **settings))
+    parts = _parts(database, served, Settings(data=folder, **settings))
     clock = parts.get(ManualClock)
     with parts.get(Database).write() as tx:
         home_id = the_home(tx, clock.now()).id
@@ -97,16 +96,14 @@ async def house(folder: Path, *features: Feature, **settings: Any) -> AsyncGener
     client = AsyncClient(transport=ASGITransport(app=app, client=("192.0.2.7", 1)), base_url="http://hub")
     async with client, telemetry.take_readings(parts), telemetry.show_readings(parts):
         yield House(parts, app, client, clock, home_id, {"authorization": f"Bearer {token}"})
-    parts.get(Database).close()
 
 
-def _parts(folder: Path, served: Sequence[Feature], settings: Settings) -> Parts:
+def _parts(database: Database, served: Sequence[Feature], settings: Settings) -> Parts:
     listeners: dict[type, list[Listener]] = {}
+    database.listeners = listeners
     for feature in served:
         for event, listener in feature.listens.items():
             listeners.setdefault(event, []).append(listener)
-    database = Database(sqlite_url(folder / "waystation.db"), listeners=listeners)
-    metadata.create_all(database.engine)
     clock = ManualClock(NOON)
     bus = LocalBus()
     live = Live(bus)

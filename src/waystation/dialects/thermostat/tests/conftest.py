@@ -1,3 +1,3 @@
-from waystation.telemetry.tests.conftest import in_house
+from waystation.telemetry.tests.conftest import in_any_house, in_house
 
-__all__ = ["in_house"]
+__all__ = ["in_any_house", "in_house"]
