@@ -90,6 +90,7 @@ def _listen(listeners: dict[type, list[Listener]], gate: devices.Gate, courier: 
 def _wire_mqtt(settings: Settings, parts: Parts) -> None:
     """With a NATS of the owner's own, or one that we start; without either, devices use HTTP."""
     where: Callable[[], str | None] = partial(_nats_url, settings)
+    before_devices: Callable[[], None] | None = None
     if not settings.nats_url.get_secret_value():
         if not settings.mqtt_port:
             return
@@ -101,14 +102,14 @@ def _wire_mqtt(settings: Settings, parts: Parts) -> None:
         )
         nats = EmbeddedNats(settings.data / "nats", options, parts.get(KeyRing))
         parts.put(EmbeddedNats, nats)
-        where = nats.url
+        where, before_devices = nats.url, nats.sync_names
     gate = parts.get(devices.Gate)
 
     async def admit(user: str, password: str) -> Admitted:
         return Admitted((await gate.admit_login(user, password)).key)
 
     key = AccountKey(parts.get(KeyRing).get("nats-account"))
-    parts.put(MqttLink, MqttLink(where, key, admit))
+    parts.put(MqttLink, MqttLink(where, key, admit, before_devices=before_devices))
 
 
 def _nats_url(settings: Settings) -> str | None:

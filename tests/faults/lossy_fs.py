@@ -36,8 +36,11 @@ class LossyFS(mfusepy.Operations):
         node = self._opened[fh] if fh in self._opened else self._volume.find(path)
         return attributes(node)
 
-    def readdir(self, path: str, fh: int) -> list[str]:
-        return [".", "..", *self._volume.folder(path).entries]
+    def readdir(self, path: str, fh: int) -> list[tuple[str, dict[str, int], int]]:
+        """With inode numbers: a name without one is passed over by the C library, and the folder looks empty."""
+        folder = self._volume.folder(path)
+        names = {".": folder.number, "..": folder.number, **folder.entries}
+        return [(name, {"st_ino": number}, 0) for name, number in names.items()]
 
     def mkdir(self, path: str, mode: int) -> int:
         self._volume.make_folder(path, mode | 0o040000)

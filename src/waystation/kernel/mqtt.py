@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from waystation.kernel.mqtt_inbox import (
     PassingInbox,
     Settle,
     StoredInbox,
+    keep_from_empty,
     prepare,
 )
 from waystation.kernel.nats_keys import AccountKey
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 CONNECTIONS = "$SYS.REQ.ACCOUNT.PING.CONNZ"
 KICK_AGAIN_AFTER_SECONDS = (0.0, 0.3, 0.6)
 REDELIVER_SECONDS = 20.0  # what a process took and never settled, because it died, goes to another one
+KEEP_AGAIN_SECONDS = 30.0  # by then the stream may have begun a new file
 FIRST_ANSWER_SECONDS, QUIET_SECONDS = 1.0, 0.2
 
 
@@ -41,10 +43,18 @@ class MqttLink:
     """
 
     def __init__(
-        self, where: Where, key: AccountKey, admit: Admit, *, redeliver_seconds: float = REDELIVER_SECONDS
+        self,
+        where: Where,
+        key: AccountKey,
+        admit: Admit,
+        *,
+        before_devices: Callable[[], None] | None = None,
+        redeliver_seconds: float = REDELIVER_SECONDS,
     ) -> None:
+        """`before_devices` runs in a thread when the stream is made and no device can connect yet."""
         self._where = where
         self._callout = Callout(key, admit)
+        self._before_devices = before_devices
         self._redeliver_seconds = redeliver_seconds
         self._served: dict[str, Settle] = {}
         self._line: Line | None = None
@@ -80,12 +90,17 @@ class MqttLink:
                 tasks.create_task(PassingInbox(line, name, settle).run())
             await self._open(line)
             try:
-                await asyncio.Event().wait()
+                while True:
+                    await asyncio.sleep(KEEP_AGAIN_SECONDS)
+                    await keep_from_empty(line)
             finally:
                 self._ready.clear()
                 self._line = None
 
     async def _open(self, line: Line) -> None:
+        await keep_from_empty(line)
+        if self._before_devices is not None:
+            await asyncio.to_thread(self._before_devices)
         await self._callout.open(line)
         await line.flush()
         self._line = line

@@ -10,7 +10,7 @@ import nats.errors
 import structlog
 from nats.aio.msg import Msg
 
-from waystation.kernel.nats_session import JetStreamFault, Line, ask_jetstream
+from waystation.kernel.nats_session import API_SECONDS, JetStreamFault, Line, accepted, ask_jetstream
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,8 @@ MOST_WAITING_BYTES = 4 * MOST_BYTES_ASKED
 MOST_UNSETTLED = 5_000
 ASK_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 30
+KEEPER, KEPT = "waystation-keeper", f"{STREAM_SUBJECTS}waystation.kept"
+KEEPING = {"durable_name": KEEPER, "filter_subject": KEPT, "ack_policy": "explicit"}
 NANOSECONDS = 1_000_000_000
 NO_SUCH_STREAM, REPLICAS_NEED_A_CLUSTER = 10059, 10074
 
@@ -81,6 +83,16 @@ async def prepare(line: Line, names: Sequence[str], redeliver_seconds: float) ->
     for name in names:
         asked = {"stream_name": STREAM, "config": _consumer(name, redeliver_seconds)}
         await ask_jetstream(line, f"CONSUMER.DURABLE.CREATE.{STREAM}.{durable_of(name)}", asked)
+
+
+async def keep_from_empty(line: Line) -> None:
+    """Lay a message into the stream that nobody takes, and remove the one before it. Fails when it cannot be stored.
+
+    Whenever a stream's newest file has no message left, the server goes on in a new file, whose name it does not sync.
+    """
+    await ask_jetstream(line, f"CONSUMER.DURABLE.CREATE.{STREAM}.{KEEPER}", {"stream_name": STREAM, "config": KEEPING})
+    accepted(await line.request(KEPT, timeout=API_SECONDS))
+    await ask_jetstream(line, f"STREAM.PURGE.{STREAM}", {"filter": KEPT, "keep": 1})
 
 
 async def _make_stream(line: Line) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import shutil
 import sysconfig
@@ -15,9 +16,11 @@ import structlog
 
 from waystation.kernel import children
 from waystation.kernel.errors import Conflict, DomainError, Unavailable
+from waystation.kernel.mqtt_callout import ACCOUNT
+from waystation.kernel.mqtt_inbox import STREAM
 from waystation.kernel.nats_config import USER, NatsOptions, configuration
 from waystation.kernel.nats_keys import AccountKey
-from waystation.kernel.secrets import KeyRing, make_folder, write_private
+from waystation.kernel.secrets import KeyRing, make_folder, sync_folder, write_private
 
 __all__ = ["EmbeddedNats", "NatsOptions", "NatsState", "find_binary"]
 
@@ -37,7 +40,10 @@ NOT_OUR_TROUBLE = re.compile(
     r"authentication error|Authorization|Auth callout service returned|Violation|Plaintext passwords"
 )
 
+MESSAGE_FILES = ("jetstream", "jetstream", ACCOUNT, "streams", STREAM, "msgs")
+
 START_SECONDS = 60
+NEW_NAMES_SECONDS = 0.5
 CALM_SECONDS = 60
 SPACE_CHECK_SECONDS = 5
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
@@ -129,7 +135,7 @@ class EmbeddedNats:
         self._life: Life | None = None
         self._restarts = 0
         self._trouble: str | None = None
-        self._supervising: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Returns when devices can be answered. Conflict when the MQTT port or the folder is somebody else's.
@@ -144,13 +150,12 @@ class EmbeddedNats:
             await self._begin()
         except Unavailable as fault:
             log.warning("NATS server not started", fault=fault.sentence)
-        self._supervising = asyncio.create_task(self._supervise())
+        self._tasks = [asyncio.create_task(self._supervise()), asyncio.create_task(self._sync_new_names())]
 
     async def stop(self) -> None:
-        if self._supervising is not None:
-            self._supervising.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervising
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._end()
 
     async def restart(self) -> None:
@@ -175,6 +180,15 @@ class EmbeddedNats:
             memory_bytes=_memory_bytes(life.process.pid) if life else 0,
             trouble=_trouble_of(life) if life and life.is_stuck else self._trouble,
         )
+
+    def sync_names(self) -> None:
+        """Make the names in the store's folders durable: JetStream syncs what is in its files, not that they are there.
+
+        Linux's common file systems keep a new file's name when its content is synced; POSIX does not ask it of them.
+        """
+        sync_folder(self._folder.parent)
+        for folder, _, _ in os.walk(self._folder):
+            sync_folder(Path(folder))
 
     async def _begin(self) -> None:
         binary = find_binary()
@@ -222,6 +236,17 @@ class EmbeddedNats:
                 self._restarts += 1
             except (DomainError, OSError) as fault:
                 log.warning("NATS server not started", fault=str(fault), again_in_seconds=pause_seconds)
+
+    async def _sync_new_names(self) -> None:
+        """The stream of QoS 1 messages begins a new file every few megabytes."""
+        files = self._folder.joinpath(*MESSAGE_FILES)
+        synced_at = 0
+        while True:
+            await asyncio.sleep(NEW_NAMES_SECONDS)
+            with contextlib.suppress(OSError):  # no device was here yet, or the disk fails, which the server reports
+                if (changed_at := files.stat().st_mtime_ns) != synced_at:
+                    await asyncio.to_thread(sync_folder, files)
+                    synced_at = changed_at
 
     async def _watch(self, life: Life) -> float:
         """Until it has ended, by itself or by us because there is space again; returns how long it lived."""

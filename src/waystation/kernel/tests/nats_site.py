@@ -82,7 +82,7 @@ async def site(folder: Path, *, port: int | None = None) -> AsyncIterator[Site]:
 
 @asynccontextmanager
 async def linked(server: EmbeddedNats, store: Store) -> AsyncIterator[MqttLink]:
-    link = MqttLink(server.url, server.key, admit, redeliver_seconds=1)
+    link = MqttLink(server.url, server.key, admit, before_devices=server.sync_names, redeliver_seconds=1)
     link.serve("telemetry", store.settle)
     await link.start()
     try:

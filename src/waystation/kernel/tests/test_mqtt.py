@@ -209,6 +209,18 @@ async def test_messages_wait_for_a_process_that_is_away(hub: Site) -> None:
     assert third.messages[0] == other.seen[0]
 
 
+async def test_a_drained_stream_goes_on_in_the_same_file(hub: Site) -> None:
+    """The name of a new file is not durable at once, so there must not be one after every message."""
+    files = next((hub.folder / "nats").rglob("$MQTT_msgs")) / "msgs"
+    before = {path.name for path in files.glob("*.blk")}
+    async with device(hub.port, "kitchen2") as kitchen:
+        for number in range(5):
+            assert await asyncio.to_thread(kitchen.send, TELEMETRY, b"%d" % number)
+            await until(lambda number=number: len(hub.store.messages) > number)
+    assert len(before) == 1
+    assert {path.name for path in files.glob("*.blk")} == before
+
+
 async def test_two_processes_share_the_messages(hub: Site) -> None:
     other = Store()
     async with linked(hub.server, other), device(hub.port, "kitchen2") as kitchen:
