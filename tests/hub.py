@@ -18,6 +18,7 @@ from typing import Any
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
+DIES_WITH_THE_TEST = ("setpriv", "--pdeathsig", "KILL")  # a test run that is killed leaves no hub behind
 LOOPBACK = {"WAYSTATION_HOST": "127.0.0.1", "WAYSTATION_MQTT_HOST": "127.0.0.1"}
 
 
@@ -75,10 +76,15 @@ class Hub:
     def start(self, *options: str) -> None:
         """Returns when it is ready to serve."""
         ports = ["--port", str(self.port), "--mqtt-port", str(self.mqtt_port)]
-        command = [*waystation(), "serve", "--data", str(self.data), *ports, *options]
+        command = [*DIES_WITH_THE_TEST, *waystation(), "serve", "--data", str(self.data), *ports, *options]
         with self.log_path.open("ab") as log:
             self._program = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
             )
         self._until_ready()
 

@@ -12,4 +12,6 @@ def report(run: str, **figures: float | str) -> None:
     words = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in figures.items())
     sys.stdout.write(f"\n{run}: {words}\n")
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{run.replace(' ', '-')}.json").write_text(json.dumps({"run": run, **figures}, indent=1) + "\n")
+    (RESULTS / f"{'-'.join(run.replace('-', ' ').split())}.json").write_text(
+        json.dumps({"run": run, **figures}, indent=1) + "\n"
+    )

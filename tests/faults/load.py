@@ -133,9 +133,7 @@ class MqttLoad(Load):
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"load-{device.key}", clean_session=False)
         self._client.username_pw_set(device.serial, device.api_key)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_publish = self._published
-        self._numbers: dict[int, int] = {}
-        self._known = threading.Lock()
+        self._sent: list[tuple[int, paho.MQTTMessageInfo]] = []
         self._thread = threading.Thread(target=self._send, daemon=True)
 
     def start(self) -> None:
@@ -147,20 +145,21 @@ class MqttLoad(Load):
         self._stopping.set()
         self._thread.join()
         self._client.loop_stop()
+        self._note_acknowledged()
 
     def _send(self) -> None:
+        topic = f"d/{self._device.key}/up/telemetry"
         for number in itertools.count(1):
-            while len(self._numbers) >= MOST_UNACKNOWLEDGED or not self._client.is_connected():
+            while len(self._sent) >= MOST_UNACKNOWLEDGED or not self._client.is_connected():
+                self._note_acknowledged()
                 if self._stopping.wait(0.005):
                     return
             if self._stopping.is_set():
                 return
-            with self._known:  # the answer may come before publish returns its number
-                sent = self._client.publish(
-                    f"d/{self._device.key}/up/telemetry", self._reading(self.METRIC, number), qos=1
-                )
-                self._numbers[sent.mid] = number
+            self._sent.append((number, self._client.publish(topic, self._reading(self.METRIC, number), qos=1)))
 
-    def _published(self, _client: object, _userdata: object, mid: int, _reason: object, _properties: object) -> None:
-        with self._known:
-            self._acknowledged.add((self.METRIC, self._numbers.pop(mid)))
+    def _note_acknowledged(self) -> None:
+        """Asks each message rather than waiting to be called: paho calls back with its locks held."""
+        asked = [(number, sent, sent.is_published()) for number, sent in self._sent]
+        self._acknowledged.update((self.METRIC, number) for number, _, is_published in asked if is_published)
+        self._sent = [(number, sent) for number, sent, is_published in asked if not is_published]
