@@ -54,8 +54,7 @@ class Stamped:
     rows: list[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """All values of one metric of one device, of one kind."""
 
     id: int

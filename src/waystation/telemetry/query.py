@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,7 @@ from waystation.telemetry.store import Sealed
 MICROSECONDS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class LastValue:
+class LastValue(NamedTuple):
     series: Series
     stamp: int
     value: float | str
@@ -110,7 +109,7 @@ def _thinned(count: int, points: int) -> Any:
 
 
 def extremes(stamps: Ints, values: Floats, points: int) -> Ints:
-    """Positions, rising, at most `points`: first, last, and the first least and first greatest of equal spans between."""
+    """Positions, rising, at most `points`: first, last, and the first least and greatest of equal spans between."""
     last = len(stamps) - 1
     stretches = (points - 2) // 2
     if stretches < 1 or last < 2:
@@ -291,9 +290,9 @@ def last_values(tx: Tx, device_ids: Collection[int]) -> list[LastValue]:
     for row in fresh:
         if row[0] not in newest or row[1] > newest[row[0]][1]:
             newest[row[0]] = row
-    return [_last(series, newest[series.id]) for series in known if series.id in newest]
+    return [LastValue(series, *_stamp_and_value(newest[series.id])) for series in known if series.id in newest]
 
 
-def _last(series: Series, row: Sequence[Any]) -> LastValue:
+def _stamp_and_value(row: Sequence[Any]) -> tuple[int, float | str]:
     _, stamp, value, text = row
-    return LastValue(series, stamp, value if text is None else text)
+    return stamp, value if text is None else text

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from waystation.kernel.db import Database, Tx
 from waystation.telemetry import codec, store
 from waystation.telemetry.codec import Ints, Run
 from waystation.telemetry.model import Kind
-from waystation.telemetry.store import Sealed, Span, Turn
+from waystation.telemetry.store import Columns, Sealed, Span, Turn
 
 log = structlog.get_logger(__name__)
 
 ENOUGH_ROWS = 20_000
-MOST_ROWS = 50_000
+MOST_ROWS = 100_000
 LONGEST_WAIT = timedelta(minutes=15)
 GROWTH = 4  # a chunk takes in the one before it until that one is this many times as long
 
@@ -79,7 +80,7 @@ def _slice(tx: Tx, now: datetime) -> Slice | None:
     if span is None or not _is_due(span, turn, now):
         return None
     span, rows = store.oldest_of_tail(tx, MOST_ROWS)
-    kinds = store.kinds_of(tx, {row[1] for row in rows})
+    kinds = store.kinds_of(tx, np.unique(rows.series_ids).tolist())
     runs = dict(_runs(rows, kinds))
     around = store.chunks_around(tx, {series_id: int(run.stamps[0]) for series_id, run in runs.items()})
     pieces = {
@@ -87,7 +88,7 @@ def _slice(tx: Tx, now: datetime) -> Slice | None:
         for series_id, run in runs.items()
     }
     rewritten = [sealed.id for some in pieces.values() for piece in some for sealed in piece.chunks]
-    return Slice(turn, span, len(rows), kinds, runs, pieces, store.contents(tx, rewritten))
+    return Slice(turn, span, len(rows.stamps), kinds, runs, pieces, store.contents(tx, rewritten))
 
 
 def _is_due(span: Span, turn: Turn | None, now: datetime) -> bool:
@@ -97,23 +98,19 @@ def _is_due(span: Span, turn: Turn | None, now: datetime) -> bool:
     return not timedelta() <= now - turn.sealed_at < LONGEST_WAIT
 
 
-def _runs(rows: Sequence[Sequence[Any]], kinds: Mapping[int, Kind]) -> Iterator[tuple[int, Run]]:
+def _runs(rows: Columns, kinds: Mapping[int, Kind]) -> Iterator[tuple[int, Run]]:
     """By series, in order of time, of equal stamps the first that arrived. Rows of deleted series are left out."""
-    _, series, stamps, values, texts = zip(*rows, strict=True)
-    series_ids, all_stamps = np.array(series, np.int64), np.array(stamps, np.int64)
-    order = np.lexsort((all_stamps, series_ids))  # stable: equals stay in order of arrival
-    series_ids, all_stamps = series_ids[order], all_stamps[order]
-    first_of_equals = np.ones(len(order), bool)
-    first_of_equals[1:] = (np.diff(series_ids) != 0) | (np.diff(all_stamps) != 0)
-    order, series_ids, all_stamps = order[first_of_equals], series_ids[first_of_equals], all_stamps[first_of_equals]
-    numbers, words = np.array(values, np.float64)[order], np.array(texts, object)
+    order = np.lexsort((rows.stamps, rows.series_ids))  # stable: equals stay in order of arrival
+    again = (np.diff(rows.series_ids[order]) == 0) & (np.diff(rows.stamps[order]) == 0)
+    order = np.delete(order, np.flatnonzero(again) + 1)
+    series_ids, stamps, values = rows.series_ids[order], rows.stamps[order], rows.values[order]
     starts = np.flatnonzero(np.diff(series_ids, prepend=-1)).tolist()
-    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+    for start, end in pairwise([*starts, len(order)]):
         series_id = int(series_ids[start])
         kind = kinds.get(series_id)
         if kind is not None:
-            found = words[order[start:end]] if kind == Kind.TEXT else numbers[start:end]
-            yield series_id, Run(all_stamps[start:end], found)
+            found = rows.texts[order[start:end]] if kind == Kind.TEXT else values[start:end]
+            yield series_id, Run(stamps[start:end], found)
 
 
 def plan(chunks: Sequence[Sealed], stamps: Ints, most: int) -> list[Piece]:
@@ -150,7 +147,7 @@ def _encoded(taken: Slice) -> Written:
         for piece in pieces:
             written.old.extend(sealed.id for sealed in piece.chunks)
             whole = merged([codec.decode(taken.contents[sealed.id]) for sealed in piece.chunks], _new(run, piece))
-            written.chunks.extend(_row(series_id, part, kind) for part in _split(whole, codec.most_in_chunk(kind)))
+            written.chunks.extend(row_of(series_id, part, kind) for part in _split(whole, codec.most_in_chunk(kind)))
         text, number = (run.values[-1], None) if kind == Kind.TEXT else (None, float(run.values[-1]))
         written.newest.append((series_id, int(run.stamps[-1]), number, text))
     return written
@@ -179,7 +176,7 @@ def _split(run: Run, most: int) -> Iterator[Run]:
         yield run.part(slice(part * len(run) // parts, (part + 1) * len(run) // parts))
 
 
-def _row(series_id: int, run: Run, kind: Kind) -> tuple[Any, ...]:
+def row_of(series_id: int, run: Run, kind: Kind) -> tuple[Any, ...]:
     """In the order of store.NEW_CHUNK."""
     facts = (None, None, None) if kind == Kind.TEXT else summary(run.values)
     return series_id, int(run.stamps[0]), int(run.stamps[-1]), len(run), *facts, codec.encode(run, kind)

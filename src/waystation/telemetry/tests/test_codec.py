@@ -29,7 +29,9 @@ def stamps_for(count: int) -> st.SearchStrategy[list[int]]:
 
 
 @given(st.data(), st.sampled_from([(Kind.NUMBER, NUMBERS), (Kind.BOOLEAN, BOOLEANS), (Kind.TEXT, TEXTS)]))
-def test_a_chunk_gives_back_every_stamp_and_value(data: st.DataObject, kind_and_values: tuple[Kind, st.SearchStrategy]):
+def test_a_chunk_gives_back_every_stamp_and_value(
+    data: st.DataObject, kind_and_values: tuple[Kind, st.SearchStrategy]
+) -> None:
     kind, strategy = kind_and_values
     values = data.draw(strategy)
     run = run_of(data.draw(stamps_for(len(values))), values)
@@ -49,32 +51,32 @@ def test_a_chunk_gives_back_every_stamp_and_value(data: st.DataObject, kind_and_
         [1e300],
     ],
 )
-def test_every_bit_of_a_number_survives(values: list[float]):
+def test_every_bit_of_a_number_survives(values: list[float]) -> None:
     back = decode(encode(run_of(list(range(len(values))), values), Kind.NUMBER)).values.tolist()
     assert [(v, math.copysign(1, v)) for v in back] == [(v, math.copysign(1, v)) for v in values]
 
 
 @given(st.binary(max_size=200))
-def test_foreign_bytes_are_refused(junk: bytes):
+def test_foreign_bytes_are_refused(junk: bytes) -> None:
     with pytest.raises(DamagedChunk):
         decode(junk)
 
 
 @given(st.data())
-def test_a_chunk_with_one_changed_byte_is_refused(data: st.DataObject):
+def test_a_chunk_with_one_changed_byte_is_refused(data: st.DataObject) -> None:
     chunk = bytearray(encode(run_of([1, 5, 9], [1.5, 2.5, 3.5]), Kind.NUMBER))
     chunk[data.draw(st.integers(0, len(chunk) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(DamagedChunk):
         decode(bytes(chunk))
 
 
-def test_a_chunk_of_a_later_version_is_refused_by_name():
+def test_a_chunk_of_a_later_version_is_refused_by_name() -> None:
     body = b"\x09" + encode(run_of([1], [1.0]), Kind.NUMBER)[CRC.size + 1 :]
     with pytest.raises(DamagedChunk, match="version 9"):
         decode(CRC.pack(zlib.crc32(body)) + body)
 
 
-def test_a_full_chunk_of_a_regular_sensor_takes_less_than_a_byte_a_value():
+def test_a_full_chunk_of_a_regular_sensor_takes_less_than_a_byte_a_value() -> None:
     noise = np.random.default_rng(1)
     values = np.round(21 + np.cumsum(noise.normal(0, 0.03, MOST_VALUES)), 1)
     stamps = (1_760_000_000_000_000 + np.arange(MOST_VALUES) * 10_000_000) << 8

@@ -1,8 +1,9 @@
-"""The whole store against a dict: whatever arrives, in whatever order, sealed or killed half-way, every query is right."""
+"""The whole store against a dict: whatever arrives, in any order, sealed or killed half-way, every query is right."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
@@ -201,7 +202,7 @@ class History(RuleBasedStateMachine):
         with self.database.read() as tx:
             chunks = store.chunks_between(tx, list(self.read(tx).values()), EARLIEST, LATEST)
             assert len(chunks) == tx.scalar(sa.select(sa.func.count()).select_from(store.chunk))
-        for one, following in zip(chunks, chunks[1:], strict=False):
+        for one, following in pairwise(chunks):
             assert one.series_id < following.series_id or one.last < following.first
 
 
