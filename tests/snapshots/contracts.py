@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from waystation import app, cli
 from waystation.kernel.feature import HotRoute
-from waystation.kernel.settings import Settings, variables
+from waystation.kernel.settings import Settings, about, variables
 from waystation.operation import map as site
 
 REFUSALS = {
@@ -65,12 +65,12 @@ from. A wrong value, or a `WAYSTATION_` variable that is no setting, stops the s
 
 
 def settings() -> str:
-    return ABOUT_SETTINGS + "".join(_setting(name, field) for name, field in Settings.model_fields.items())
+    return ABOUT_SETTINGS + "".join(_setting(name, field.default) for name, field in Settings.model_fields.items())
 
 
-def _setting(name: str, field: Any) -> str:
+def _setting(name: str, default: Any) -> str:
     names = "<br>".join(f"`{variable}`" for variable in variables(name))
-    return f"| {name} | {names} | {_default(field.default)} | {_escaped(field.description)} |\n"
+    return f"| {name} | {names} | {_default(default)} | {_escaped(about(name).sentence)} |\n"
 
 
 def _escaped(text: str) -> str:

@@ -1,7 +1,7 @@
 """Devices with what they last said, one device, and how the hub itself is."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -20,7 +20,8 @@ from waystation.kernel.site import public_url
 
 router = Router(include_in_schema=False)
 ON_A_PAGE = 50
-RAW_ROWS = 50
+RAW_ROWS = 24
+NEW = timedelta(hours=1)
 DONE = {
     "revoked": "The credential is revoked; what used it is disconnected.",
     "renamed": "Saved.",
@@ -117,6 +118,8 @@ def device_page(
         charts=web.chart_groups(numeric),
         raw=_raw(asked, device, metric, before=before) | {"metrics": sorted({value["metric"] for value in values})},
         credentials=[asdict(credential) for credential in devices.credentials(asked.tx, device.id)],
+        chart_range="15m" if asked.now - device.created_at < NEW else "1h",
+        fault=asked.request.app.state.parts.get(telemetry.Ingest).faults.get(device.key),
         notice=notice,
         errors=errors or {},
         draft=draft or {},

@@ -5,13 +5,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import msgspec
+import structlog
 
 from waystation.devices import store
 from waystation.devices.gate import Gate
 from waystation.kernel.bus import RESUMED, Bus
 from waystation.kernel.db import Database
+from waystation.kernel.errors import Unavailable
 from waystation.kernel.mqtt import MqttLink
 from waystation.kernel.parts import Parts
+
+log = structlog.get_logger(__name__)
 
 NOTE_USES_SECONDS = 30
 
@@ -20,12 +24,13 @@ NOTE_USES_SECONDS = 30
 async def watch_access(parts: Parts) -> AsyncGenerator[None]:
     gate = parts.get(Gate)
     link = parts.get(MqttLink) if parts.has(MqttLink) else None
-    kicks: set[asyncio.Task[int]] = set()
+    kicks: set[asyncio.Task[None]] = set()
 
     def changed(subject: str, body: bytes) -> None:
-        gate.drop(msgspec.json.decode(body)["device_id"])
-        if link is not None:
-            kick = asyncio.create_task(link.kick(subject.rpartition(".")[2]))
+        told = msgspec.json.decode(body)
+        gate.drop(told["device_id"])
+        if told["kick"] and link is not None:
+            kick = asyncio.create_task(_kick(link, subject.rpartition(".")[2]))
             kicks.add(kick)
             kick.add_done_callback(kicks.discard)
 
@@ -42,6 +47,14 @@ async def watch_access(parts: Parts) -> AsyncGenerator[None]:
         noting.cancel()
         await asyncio.gather(noting, *kicks, return_exceptions=True)
         await asyncio.to_thread(_write_uses, gate, parts.get(Database))
+
+
+async def _kick(link: MqttLink, key: str) -> None:
+    """Without a server nobody is connected; who comes back to the next one is asked who they are."""
+    try:
+        await link.kick(key)
+    except Unavailable as fault:
+        log.info("nobody to disconnect", device=key, reason=fault.sentence)
 
 
 async def _note_uses(gate: Gate, database: Database) -> None:

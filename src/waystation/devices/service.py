@@ -132,6 +132,7 @@ def rename(tx: Tx, by: Actor, device: Device, now: datetime, *, name: str, model
     store.rename(tx, device.id, name, model_text)
     audit.note(tx, by, "renamed a device", f"device:{device.key}", now=now, name=name, model=model_text)
     announce(tx, device, "renamed", now)
+    _access_changed(tx, device, now, kick=False)  # caches hold its name
 
 
 def disable(tx: Tx, by: Actor, device: Device, now: datetime) -> None:
@@ -212,6 +213,6 @@ def _give_key(tx: Tx, device_id: int, now: datetime, api_key: str = "") -> str:
     return api_key
 
 
-def _access_changed(tx: Tx, device: Device, now: datetime) -> None:
+def _access_changed(tx: Tx, device: Device, now: datetime, *, kick: bool = True) -> None:
     tx.tell(AccessChanged(device.id), now)
-    outbox.notice(tx, f"access.{device.key}", {"device_id": device.id}, now)
+    outbox.notice(tx, f"access.{device.key}", {"device_id": device.id, "kick": kick}, now)

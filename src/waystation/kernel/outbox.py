@@ -42,7 +42,7 @@ NOTICE = "notice"
 LOOK_SECONDS = 0.2
 
 
-def put(tx: Tx, kind: str, subject: str, body: Any, now: datetime) -> None:
+def put(tx: Tx, subject: str, body: Any, now: datetime, *, kind: str) -> None:
     """`kind` chooses the sender; `body` is anything msgspec can turn into JSON."""
     tx.execute(outbox.insert().values(kind=kind, subject=subject, body=msgspec.json.encode(body), due_at=now))
     tx.tell(Put(kind), now)
@@ -50,7 +50,7 @@ def put(tx: Tx, kind: str, subject: str, body: Any, now: datetime) -> None:
 
 def notice(tx: Tx, subject: str, body: Any, now: datetime) -> None:
     """Tell every process of the site, on the bus, once this is committed: also from a command line beside the hub."""
-    put(tx, NOTICE, subject, body, now)
+    put(tx, subject, body, now, kind=NOTICE)
 
 
 class Courier:

@@ -39,7 +39,7 @@ class Pages:
     def _common(self, request: Request) -> dict[str, Any]:
         signed_in = getattr(request.state, "person", None)
         return {
-            "nav": [(label, href, request.url.path == href) for label, href in self._nav] if signed_in else [],
+            "nav": [(label, href, request.url.path.startswith(href)) for label, href in self._nav] if signed_in else [],
             "person": signed_in,
             "csrf": getattr(request.state, "csrf", ""),
             "home_name": getattr(request.state, "home_name", "Waystation"),

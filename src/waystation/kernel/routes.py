@@ -64,7 +64,6 @@ Now = Annotated[datetime, Within(lambda call: call.now)]
 
 def part(kind: type[Any]) -> Within:
     """`Annotated[Ingest, part(Ingest)]`: a long-lived part of this process."""
-
     return Within(lambda call: call.parts.get(kind))
 
 

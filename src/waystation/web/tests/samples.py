@@ -138,7 +138,15 @@ def device(shown: Device | None = None, **more: Any) -> Context:
     raw = {"metric": "", "metrics": [value.metric for value in shown.values], "rows": rows, "pager": None}
     raw["pager"] = {"text": "newest first", "previous": None, "next": f"/devices/{shown.key}?cursor=abc"}
     credentials = [credential(1, "active", now()), credential(2, "revoked", None)]
-    page = {"device": shown, "charts": chart_groups(numeric), "raw": raw, "credentials": credentials, "notice": None}
+    page = {
+        "device": shown,
+        "charts": chart_groups(numeric),
+        "raw": raw,
+        "credentials": credentials,
+        "notice": None,
+        "chart_range": "1h",
+        "fault": None,
+    }
     return frame("Devices", **(page | {"errors": {}, "draft": {}} | more))
 
 
