@@ -1,13 +1,17 @@
-"""The owner's commands."""
+"""The owner's commands: look at the program, look into a hub, save it, bring it back, try it."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from waystation.kernel.desk import AsJson, Data, show_json
+from waystation.kernel.desk import AsJson, Data, say, show_json
 
 
 def add_to(main_app: typer.Typer) -> None:
-    """`waystation map`, `doctor`, `backup` and so on. What a command stands on is loaded when it is run."""
-    main_app.command("map")(map_)
+    """What a command stands on is loaded when it is run."""
+    for name, command in (("map", map_), ("backup", backup), ("restore", restore)):
+        main_app.command(name)(command)
 
 
 def map_(data: Data = None, as_json: AsJson = False) -> None:
@@ -17,3 +21,43 @@ def map_(data: Data = None, as_json: AsJson = False) -> None:
 
     shown = site.survey()
     show_json(site.facts(shown)) if as_json else typer.echo(site.text(shown), nl=False)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to: a name that ends in .tar or .tar.gz.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Save a hub to one verified file, also while it runs; the file holds its keys, so keep it private."""
+    from waystation.kernel import settings  # noqa: PLC0415
+    from waystation.operation import backup as saving  # noqa: PLC0415
+    from waystation.operation.progress import steps  # noqa: PLC0415
+
+    with steps() as tell:
+        made = saving.make(*settings.load({"data": data}), file, replace=force, tell=tell)
+    facts = {"file": str(file), "bytes": file.stat().st_size, "made_at": made.made_at, "queue": made.queue}
+    if as_json:
+        show_json({**facts, "rows": made.rows})
+    else:
+        say(f"{file} holds everything that was acknowledged until {made.made_at}: {facts['bytes']:,} bytes, verified")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `waystation backup` made.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a data folder from a backup: an empty or new one, whole or not at all."""
+    from waystation import app  # noqa: PLC0415
+    from waystation.kernel import settings  # noqa: PLC0415
+    from waystation.operation import restore as bringing_back  # noqa: PLC0415
+    from waystation.operation.progress import steps  # noqa: PLC0415
+
+    wanted, _ = settings.load({"data": data})
+    with steps() as tell:
+        found = bringing_back.restore(file, wanted.data, app.PACKAGE, tell=tell)
+    if as_json:
+        show_json({"data": str(wanted.data), "made_at": found.made_at, "rows": found.rows})
+    else:
+        say(f"{wanted.data} is as the hub was at {found.made_at}. Start it: waystation serve --data {wanted.data}")
