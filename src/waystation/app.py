@@ -30,6 +30,7 @@ from waystation.kernel.parts import Parts
 from waystation.kernel.problems import Problem
 from waystation.kernel.secrets import KeyRing
 from waystation.kernel.settings import Settings
+from waystation.kernel.stopping import Stopping
 
 FEATURES: Sequence[Feature] = (
     identity.feature,
@@ -71,7 +72,7 @@ def wire(settings: Settings) -> Parts:
     courier = Courier(database, clock, {outbox.NOTICE: bus.publish}, may_send=lambda: sweeper.owns)
     _listen(listeners, gate, courier)
 
-    parts = Parts(settings, keys, database, gate, live, ingest, sweeper, courier, Limiter())
+    parts = Parts(settings, keys, database, gate, live, ingest, sweeper, courier, Limiter(), Stopping())
     parts.put(Clock, clock)
     parts.put(Bus, bus)
     parts.put(Pages, Pages(web.environment(TEMPLATES), web.CONTENT_SECURITY_POLICY, NAV, clock))

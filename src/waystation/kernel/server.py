@@ -19,6 +19,7 @@ from waystation.kernel.errors import Conflict
 from waystation.kernel.hot import Hot
 from waystation.kernel.http_guard import Edge, protocols
 from waystation.kernel.settings import Settings
+from waystation.kernel.stopping import Stopping
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +138,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.edge.stopping = True
+        if self.edge.hot.parts.has(Stopping):
+            self.edge.hot.parts.get(Stopping).begin()
         await super().shutdown(sockets)
         for task in self._beside:
             task.cancel()

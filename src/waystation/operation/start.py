@@ -20,6 +20,7 @@ from waystation.kernel.clock import SystemClock
 from waystation.kernel.db import Database, Listener
 from waystation.kernel.desk import Desk, say
 from waystation.kernel.errors import Conflict, DomainError, Unavailable
+from waystation.kernel.hot import Hot
 from waystation.kernel.secrets import make_folder, write_private
 from waystation.kernel.settings import Settings
 from waystation.kernel.site import local_url, public_url
@@ -65,9 +66,15 @@ def serve(settings: Settings, sources: Mapping[str, str]) -> int:
             greet(settings, link)
 
         try:
-            return server.serve(app.build, settings, sockets, on_ready=ready)
+            return server.serve(build, settings, sockets, on_ready=ready)
         finally:
             (settings.data / RUNNING).unlink(missing_ok=True)
+
+
+def build(settings: Settings) -> Hot:
+    """The app of one process, which may be a worker that has only just begun."""
+    logs.configure(settings.log_level, settings.log_format)
+    return app.build(settings)
 
 
 def _bring_up_to_date_elsewhere(settings: Settings) -> None:

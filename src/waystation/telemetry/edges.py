@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from waystation.devices import Gate
 from waystation.kernel.mqtt import MqttLink
 from waystation.kernel.parts import Parts
+from waystation.kernel.stopping import Stopping
 from waystation.telemetry.ingest import Ingest
 from waystation.telemetry.live import Live
 from waystation.telemetry.mqtt import Readings
@@ -32,6 +33,8 @@ async def take_readings(parts: Parts) -> AsyncGenerator[None]:
 async def show_readings(parts: Parts) -> AsyncGenerator[None]:
     live = parts.get(Live)
     stop = live.start()
+    if parts.has(Stopping):
+        parts.get(Stopping).on_stop(live.end_all)
     try:
         yield
     finally:
