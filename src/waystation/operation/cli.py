@@ -1,16 +1,16 @@
 """The owner's commands: look at the program, look into a hub, save it, bring it back, try it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from waystation.kernel.desk import AsJson, Data, say, show_json
+from waystation.kernel.desk import FAILED, AsJson, Data, say, show_json
 
 
 def add_to(main_app: typer.Typer) -> None:
     """What a command stands on is loaded when it is run."""
-    for name, command in (("map", map_), ("backup", backup), ("restore", restore)):
+    for name, command in (("map", map_), ("doctor", doctor), ("backup", backup), ("restore", restore)):
         main_app.command(name)(command)
 
 
@@ -21,6 +21,32 @@ def map_(data: Data = None, as_json: AsJson = False) -> None:
 
     shown = site.survey()
     show_json(site.facts(shown)) if as_json else typer.echo(site.text(shown), nl=False)
+
+
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Look at everything a hub stands on and say what to do; exit code 1 if anything is at fault."""
+    from waystation.kernel import logs, settings  # noqa: PLC0415
+    from waystation.operation import start  # noqa: PLC0415
+    from waystation.operation.doctor import Site, State, examine  # noqa: PLC0415
+    from waystation.operation.doctor_hub import CHECKS, facts  # noqa: PLC0415
+
+    logs.configure("error")
+    wanted, _ = settings.load({"data": data})
+    found: dict[str, Any] = {}
+    for name, finding in examine(Site(wanted, start.running(wanted.data)), CHECKS):
+        found[name] = finding
+        if not as_json:
+            _show(name, finding)
+    if as_json:
+        show_json(facts(found))
+    raise typer.Exit(FAILED if any(one.state is State.FAULT for one in found.values()) else 0)
+
+
+def _show(name: str, finding: Any) -> None:
+    colour = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "fault": typer.colors.RED}[finding.state]
+    typer.echo(f"{typer.style(f'{finding.state:8}', fg=colour)} {name:15} {finding.sentence}")
+    if finding.advice:
+        typer.echo(f"{'':24} → {finding.advice}")
 
 
 def backup(
