@@ -5,13 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from waystation.kernel.desk import FAILED, AsJson, Data, say, show_json
+from waystation.kernel.desk import FAILED, AsJson, Data, desk, say, show_json
+
+INTERRUPTED = 130
 
 
 def add_to(main_app: typer.Typer) -> None:
     """What a command stands on is loaded when it is run."""
-    for name, command in (("map", map_), ("doctor", doctor), ("backup", backup), ("restore", restore)):
-        main_app.command(name)(command)
+    main_app.command("map")(map_)
+    for command in (doctor, backup, restore, simulate):
+        main_app.command()(command)
 
 
 def map_(data: Data = None, as_json: AsJson = False) -> None:
@@ -87,3 +90,33 @@ def restore(
         show_json({"data": str(wanted.data), "made_at": found.made_at, "rows": found.rows})
     else:
         say(f"{wanted.data} is as the hub was at {found.made_at}. Start it: waystation serve --data {wanted.data}")
+
+
+def simulate(
+    context: typer.Context,
+    devices: Annotated[int, typer.Option(min=1, max=100_000, help="How many devices.")] = 20,
+    rate: Annotated[float, typer.Option(min=0.001, help="Readings a second, of all devices together.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0, help="How long; 0 is until Ctrl-C.")] = 0.0,
+    mqtt_share: Annotated[float, typer.Option(min=0, max=1, help="Part of the devices that use MQTT.")] = 0.3,
+    hub: Annotated[
+        str | None,
+        typer.Option(help="Its address. [default: the one that runs on the data folder]", show_default=False),
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read everything back and compare.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a fleet of believable devices against a hub: weather stations, fridges, meters, greenhouses, thermostats."""
+    from waystation.operation.simulate import display, run  # noqa: PLC0415
+
+    asked = run.Asked(devices, rate, seconds, mqtt_share, hub, verify, quiet=as_json)
+    done = run.simulate(desk(context, data), asked)
+    if as_json:
+        show_json(done.facts)
+    else:
+        say(display.summary(done.tally, done.seconds))
+        if done.verdict:
+            say(f"read back: {done.verdict.missing:,} values missing, {done.verdict.doubled:,} there twice")
+    if done.was_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(0 if done.is_good else FAILED)
