@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
-from waystation.kernel.clock import Clock, SystemClock
+from waystation.kernel.clock import EPOCH, Clock, SystemClock
 from waystation.kernel.db import Moment, Tx, metadata, type_of_id
 from waystation.telemetry.model import Kind, Series, Stamped
 
@@ -197,7 +197,7 @@ def forget_device(tx: Tx, device_id: int) -> None:
     tx.execute(sa.delete(chunk).where(among(tx, chunk.c.series_id, ids)))
     tx.execute(sa.delete(last_value).where(among(tx, last_value.c.series_id, ids)))
     tx.execute(sa.delete(series).where(series.c.device_id == device_id))
-    tx.execute(sa.update(seal_turn).values(turn=seal_turn.c.turn + 1))
+    _pass_turn(tx)
 
 
 # The tail
@@ -383,6 +383,13 @@ def turn(tx: Tx) -> Turn | None:
     """None before the first sealing."""
     row = tx.first(sa.select(seal_turn.c.turn, seal_turn.c.sealed_at))
     return None if row is None else Turn(*row)
+
+
+def _pass_turn(tx: Tx) -> None:
+    """A sealer that is under way finds out, even the very first one."""
+    insert = sqlite.insert if tx.is_sqlite else postgresql.insert
+    first = insert(seal_turn).values(id=1, turn=1, sealed_at=EPOCH)
+    tx.execute(first.on_conflict_do_update(index_elements=[seal_turn.c.id], set_={"turn": seal_turn.c.turn + 1}))
 
 
 def take_turn(tx: Tx, seen: Turn | None, now: datetime) -> bool:

@@ -87,12 +87,16 @@ def test_the_slower_of_two_sealers_changes_nothing(database: Database, monkeypat
     assert all_of(database, 1) == {1: 1.5, 2: 2.5, 3: 3.5, 4: 4.5}
 
 
+@pytest.mark.parametrize("sealed_before", [False, True])
 def test_a_device_deleted_while_its_readings_are_sealed_leaves_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    sealed_before: bool,  # noqa: FBT001
 ) -> None:
     put(database, 1, {1: 1.5})
     put(database, 2, {1: 9.5})
-    seal.seal(database, NOW)
+    if sealed_before:
+        seal.seal(database, NOW)
     put(database, 1, {2: 2.5})
     encoded = seal._encoded
 
@@ -104,7 +108,7 @@ def test_a_device_deleted_while_its_readings_are_sealed_leaves_nothing(
     monkeypatch.setattr(seal, "_encoded", deleted_meanwhile)
     assert seal.seal(database, LATER) == 0
     monkeypatch.setattr(seal, "_encoded", encoded)
-    assert seal.seal(database, LATER) == 1
+    assert seal.seal(database, LATER) == (1 if sealed_before else 3)
     with database.read() as tx:
         assert store.extent(tx) == store.Extent(1, 1, 0, 1, store.extent(tx).chunk_bytes)
         assert [found.value for found in query.last_values(tx, [1, 2])] == [9.5]
