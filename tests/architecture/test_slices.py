@@ -23,7 +23,12 @@ NAMELESS_FILES = {
     "tables.py",
 }
 EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "handler", "handlers", "data", "info", "process"}
-NAMES_OF_OTHERS = {"process_bind_param", "process_result_value", "data_received"}  # what a library calls its hooks
+NAMES_OF_OTHERS = {
+    "process_bind_param",
+    "process_result_value",
+    "data_received",
+    "data_folder",
+}  # hooks of libraries, and what users call it
 SYNCHRONOUS = ("model.py", "service.py", "store.py", "jobs.py", "events.py")
 WEB_FRAMEWORKS = ("fastapi", "starlette")
 EDGES = ("api.py", "pages.py", "actions.py", "live.py", "access.py")  # access.py: who a request comes from
