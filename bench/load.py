@@ -1,4 +1,4 @@
-"""Our load generator: keep-alive HTTP/1.1 on raw protocols, one request under way per connection, pinned to its own core."""
+"""Our load generator: keep-alive HTTP/1.1 on raw protocols, one request under way per connection, on its own core."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
@@ -148,8 +147,10 @@ class Run:
 def fire(shot: Shot, *, seconds: float, connections: int) -> Outcome:
     """Runs in a process of its own on the load's core."""
     order = {"shot": {**asdict(shot), "body": shot.body.decode()}, "seconds": seconds, "connections": connections}
-    command = [sys.executable, str(Path(__file__)), json.dumps(order)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
+    command = [sys.executable, str(Path(__file__))]
+    finished = subprocess.run(
+        command, input=json.dumps(order), capture_output=True, text=True, check=True, timeout=seconds + 60
+    )
     return Outcome(**json.loads(finished.stdout))
 
 
@@ -159,8 +160,9 @@ def pin(core: int, pid: int = 0) -> None:
         os.sched_setaffinity(pid, {core})
 
 
-def main(arguments: Sequence[str]) -> None:
-    order = json.loads(arguments[0])
+def main() -> None:
+    """The order comes on standard input, because a body may be longer than an argument."""
+    order = json.loads(sys.stdin.read())
     given = order["shot"]
     headers = tuple((name, value) for name, value in given["headers"])
     shot = Shot(**{**given, "body": given["body"].encode(), "headers": headers})
@@ -175,4 +177,4 @@ async def _fire(shot: Shot, seconds: float, connections: int) -> Outcome:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
