@@ -1,14 +1,56 @@
-"""Keeps what a bench measured, with the machine it was measured on, as JSON in bench/results."""
+"""Keeps what a bench measured, with its machine, as JSON in bench/results; `--page` makes docs/performance.md of all."""
 
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+
+# Promises of the design: result, row (by its first words), figure, bound; `at most` where less is better.
+PROMISES = (
+    (
+        "http_single",
+        "single",
+        "readings_per_second",
+        10_000,
+        "at least",
+        "single readings a second on one core, durable",
+    ),
+    ("http_single", "single", "ratio_to_bare", 0.35, "at least", "… against a bare no-op server in the same run"),
+    (
+        "http_batches",
+        "values",
+        "values_per_second",
+        200_000,
+        "at least",
+        "values a second in batches on one core, durable",
+    ),
+    ("http_batches", "values", "ratio_to_bare", 0.5, "at least", "… against a bare executemany append"),
+    ("mqtt", "MQTT", "messages_per_second", 2_000, "at least", "MQTT QoS 1 messages a second, PUBACK after fsync"),
+    ("history", "a day", "ours_p50_ms", 10, "at most", "ms for a day in 500 points"),
+    ("history", "a month", "ours_p50_ms", 50, "at most", "ms for a month by hour"),
+    ("history", "last value", "ours_p50_ms", 10, "at most", "ms for the last value of 1,000 devices"),
+    ("history", "bytes", "ours", 3, "at most", "bytes on disk for a sealed value"),
+    ("start", "waystation", "start_seconds", 2, "at most", "seconds from the command to the first answer"),
+    ("start", "waystation", "resident_mb", 120, "at most", "MB in all processes with 0 devices"),
+    ("connections", "keep-alive", "kilobytes_each", 30, "at most", "KB an idle keep-alive connection"),
+    ("connections", "live", "kilobytes_each", 30, "at most", "KB a live page"),
+)
+
+HEAD = """# Performance
+
+Made by `make bench` from bench/results; do not edit. Every bench runs its baseline in the same run on the same machine:
+compare ratios, not seconds, with your own.
+
+| promise | bound | measured | |
+|---|---|---|---|
+"""
 
 
 def machine() -> dict[str, Any]:
@@ -40,3 +82,40 @@ def save(name: str, rows: Sequence[Mapping[str, Any]], notes: str = "") -> Path:
     }
     path.write_text(json.dumps(kept, indent=2) + "\n")
     return path
+
+
+def page() -> str:
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    promised = "".join(_promise(results[promise[0]], promise) for promise in PROMISES if promise[0] in results)
+    return HEAD + promised + "".join(_section(name, result) for name, result in results.items())
+
+
+def _promise(result: Mapping[str, Any], promise: tuple[str, str, str, float, str, str]) -> str:
+    _, what, figure, bound, side, words = promise
+    row = next(row for row in result["rows"] if str(row["what"]).startswith(what))
+    kept = row[figure] >= bound if side == "at least" else row[figure] <= bound
+    return f"| {words} | {side} {bound:,} | {row[figure]:,} | {'kept' if kept else '**not kept**'} |\n"
+
+
+def _section(name: str, result: Mapping[str, Any]) -> str:
+    machine_ = result["machine"]
+    where = f"{machine_['cpu']}, {machine_['cores']} cores, Linux {machine_['kernel']}, Python {machine_['python']}"
+    columns = list(dict.fromkeys(column for row in result["rows"] for column in row))
+    lines = [
+        columns,
+        ["---"] * len(columns),
+        *([_cell(row.get(column)) for column in columns] for row in result["rows"]),
+    ]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"\n## bench/{name}.py\n\n{result['notes']}. {where}, {result['measured_at'][:10]}.\n\n{table}"
+
+
+def _cell(figure: Any) -> str:
+    return "" if figure is None else f"{figure:,}" if isinstance(figure, int | float) else str(figure)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--page"]:
+        sys.exit("usage: report.py --page")
+    PAGE.write_text(page())
+    print(f"{PAGE.name} is written from {len(list(RESULTS.glob('*.json')))} results")

@@ -1,4 +1,4 @@
-"""From the command to the first answer, on an empty folder and on one that exists, and the memory of all processes then."""
+"""From the command to the first answer, on an empty folder and on one that exists, and the memory of all processes."""
 
 import statistics
 import sys
