@@ -94,6 +94,7 @@ def restore(
 
 def simulate(
     context: typer.Context,
+    *,
     devices: Annotated[int, typer.Option(min=1, max=100_000, help="How many devices.")] = 20,
     rate: Annotated[float, typer.Option(min=0.001, help="Readings a second, of all devices together.")] = 10.0,
     seconds: Annotated[float, typer.Option(min=0, help="How long; 0 is until Ctrl-C.")] = 0.0,

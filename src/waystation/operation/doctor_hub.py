@@ -173,7 +173,7 @@ def mqtt_queue(site: Site) -> Finding | None:
 
 
 CHECKS: Mapping[str, Check] = {
-    "data folder": machine.data_folder,
+    "data folder": machine.folder_of_the_hub,
     "keys": machine.keys,
     "durable writes": machine.durable_writes,
     "disk": machine.disk,

@@ -22,7 +22,7 @@ FSYNCS = 5
 TIMEDATECTL_SECONDS = 5
 
 
-def data_folder(site: Site) -> Finding:
+def folder_of_the_hub(site: Site) -> Finding:
     folder = site.settings.data.resolve()
     if not folder.is_dir():
         return wrong(

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -51,8 +51,8 @@ async def _draw(screen: Live, tally: Tally) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _table(tally: Tally, rate: float) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=tally.last_fault[:100] or None)
+def _table(tally: Tally, rate: float) -> Group:
+    table = Table.grid(padding=(0, 3))
     cells = {
         "online": f"{tally.online:,}/{tally.devices:,}",
         "sent": f"{tally.sent:,}",
@@ -63,10 +63,11 @@ def _table(tally: Tally, rate: float) -> Table:
         "p50": _ms(tally.latencies.quantile(0.5)),
         "p99": _ms(tally.latencies.quantile(0.99)),
     }
-    for name in cells:
-        table.add_column(name, justify="right")
+    for _ in cells:
+        table.add_column(justify="right")
+    table.add_row(*cells, style="bold")
     table.add_row(*cells.values())
-    return table
+    return Group(table, tally.last_fault[:100])
 
 
 def facts(tally: Tally, seconds: float) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def facts(tally: Tally, seconds: float) -> dict[str, Any]:
     fast, slow = tally.latencies.quantile(0.5), tally.latencies.quantile(0.99)
     return {
         "devices": tally.devices,
+        "by_mqtt": tally.by_mqtt,
         "seconds": round(seconds, 2),
         "sent": tally.sent,
         "acknowledged": tally.acknowledged,
@@ -94,7 +96,8 @@ def summary(tally: Tally, seconds: float) -> str:
     fast, slow = (_ms(tally.latencies.quantile(share)) for share in (0.5, 0.99))
     lines = [
         f"{tally.acknowledged:,} of {tally.sent:,} readings ({tally.values:,} values) acknowledged",
-        f"by {tally.devices:,} devices in {seconds:.1f} s: {tally.acknowledged / max(seconds, 0.001):,.1f} a second",
+        f"by {tally.devices:,} devices, {tally.by_mqtt:,} of them by MQTT",
+        f"in {seconds:.1f} s: {tally.acknowledged / max(seconds, 0.001):,.1f} a second",
         f"half of them within {fast}, 99 of 100 within {slow}",
     ]
     if tally.refused or tally.retried or tally.late or tally.unanswered:

@@ -105,7 +105,7 @@ class Session:
     def _has_written(self, _client: Any, _userdata: Any, writing: Any) -> None:
         self._here(self._loop.remove_writer, writing)
 
-    def _connected(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _connected(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, *_: Any) -> None:
         if self.admitted.done():
             return
         if reason.is_failure:
@@ -114,14 +114,14 @@ class Session:
             self.is_open = True
             self.admitted.set_result(None)
 
-    def _disconnected(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _disconnected(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, *_: Any) -> None:
         self.is_open = False
         fault = Fault(f"the hub ended the MQTT connection: {reason}")
         for waiting in (self.admitted, *self._waiting.values()):
             if not waiting.done():
                 waiting.set_exception(fault)
 
-    def _published(self, _client: Any, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
+    def _published(self, _client: Any, _userdata: Any, mid: int, *_: Any) -> None:
         waiting = self._waiting.get(mid)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

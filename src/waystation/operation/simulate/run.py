@@ -56,7 +56,7 @@ def simulate(desk: Desk, asked: Asked) -> Outcome:
     """The devices' keys are taken back however the run ends."""
     course, share = _course(desk, asked)
     with _enlisted(desk, asked.devices, share) as members:
-        tally = Tally(asked.devices)
+        tally = Tally(asked.devices, by_mqtt=sum(member.by_mqtt for member in members))
         began_at = time.monotonic()
         lives, was_interrupted = asyncio.run(_run(members, course, tally, live=not asked.quiet))
         seconds = time.monotonic() - began_at

@@ -36,6 +36,7 @@ class Tally:
     """
 
     devices: int
+    by_mqtt: int = 0
     online: int = 0
     sent: int = 0
     acknowledged: int = 0
