@@ -1,4 +1,4 @@
-"""Keeps what a bench measured, with its machine, as JSON in bench/results; `--page` makes docs/performance.md of all."""
+"""Keeps what a bench measured, and on which machine, as JSON in bench/results; `--page` makes docs/performance.md."""
 
 import json
 import os
