@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 LOCKS := hub postgres agent dev build uv
 
 # What Debian and Raspberry Pi OS must have for the tests; `make run` needs python3-venv only.
-SERVERS := postgresql mosquitto mosquitto-clients chromium fuse3 $(if $(shell command -v npm),,nodejs npm)
+SERVERS := postgresql mosquitto mosquitto-clients chromium libatomic1 fuse3 $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: list install run test check lint format types imports shape fix bench faults snapshots lock clean
 
