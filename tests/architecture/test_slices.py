@@ -23,12 +23,8 @@ NAMELESS_FILES = {
     "tables.py",
 }
 EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "handler", "handlers", "data", "info", "process"}
-NAMES_OF_OTHERS = {
-    "process_bind_param",
-    "process_result_value",
-    "data_received",
-    "data_folder",
-}  # hooks of libraries, and what users call it
+HOOKS_OF_LIBRARIES = {"process_bind_param", "process_result_value", "data_received"}
+WORDS_OF_USERS = {"data_folder"}
 SYNCHRONOUS = ("model.py", "service.py", "store.py", "jobs.py", "events.py")
 WEB_FRAMEWORKS = ("fastapi", "starlette")
 EDGES = ("api.py", "pages.py", "actions.py", "live.py", "access.py")  # access.py: who a request comes from
