@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from waystation import __version__
+from waystation.kernel import children
 from waystation.kernel import settings as known_settings
 from waystation.kernel.clock import SystemClock, iso
 from waystation.kernel.errors import Conflict, NotFound, StorageFull, Unavailable
@@ -85,6 +86,7 @@ def _save_queue(settings: Settings, draft: Path, files: dict[str, Path], *, stop
     """
     waiting = settings.data / "nats" / "jetstream"
     if stopped and waiting.is_dir():
+        children.end_leftover(settings.data / "nats" / "server.pid")  # of a hub that was killed; nothing writes then
         files[archive.QUEUE] = draft / archive.QUEUE
         archive.pack(waiting, files[archive.QUEUE])
         return "included"

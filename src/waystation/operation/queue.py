@@ -10,7 +10,7 @@ import psutil
 from nats.aio.client import Client
 
 from waystation.kernel.errors import Unavailable
-from waystation.kernel.mqtt_inbox import NO_SUCH_STREAM, STREAM
+from waystation.kernel.mqtt_inbox import NO_SUCH_STREAM, STREAM, STREAM_SUBJECTS, durable_of, subject_of
 from waystation.kernel.nats_config import USER
 from waystation.kernel.nats_server import find_binary
 from waystation.kernel.nats_session import JetStreamFault, Line, ask_jetstream
@@ -83,5 +83,11 @@ async def _last(line: Line) -> int:
 async def _behind(line: Line, last: int) -> int:
     """How many messages up to number `last` our consumers may still have to settle."""
     listed = await ask_jetstream(line, f"CONSUMER.LIST.{STREAM}")
-    ours = [one for one in listed.get("consumers") or () if one["name"].startswith("waystation-")]
+    ours = [one for one in listed.get("consumers") or () if _takes_readings(one)]
     return sum(one["num_pending"] + one["num_ack_pending"] for one in ours if one["ack_floor"]["stream_seq"] < last)
+
+
+def _takes_readings(consumer: Mapping[str, Any]) -> bool:
+    """Devices that subscribed at QoS 1 have consumers too, and one of ours only keeps the stream from being empty."""
+    wanted = str(consumer["config"].get("filter_subject", ""))
+    return consumer["name"].startswith(durable_of("")) and wanted.startswith(f"{STREAM_SUBJECTS}{subject_of('')}")
