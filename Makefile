@@ -61,7 +61,7 @@ snapshots: .venv/.dev ## Write the contracts that are files anew: look at the di
 	@WAYSTATION_WRITE_SNAPSHOTS=1 $(PYTEST) tests/snapshots
 
 bench: .venv/.dev ## Measure the promises against their baselines (ARGS=--quick)
-	@for script in http_single http_batches mqtt history store start connections; do \
+	@set -e; for script in http_single http_batches mqtt store history start connections; do \
 		echo "bench/$$script"; $(BIN)/python bench/$$script.py $(ARGS); done
 	@$(BIN)/python bench/report.py --page
 
