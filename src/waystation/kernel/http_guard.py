@@ -284,8 +284,8 @@ class HttpGuard(Watched, HttpToolsProtocol):
         exchange.expects_continue = self.expect_100_continue
         self.body_cap = self.edge.hot.max_body_bytes
         check_length(exchange.headers, self.body_cap)
+        self._take_turn(exchange)  # refused, it is not what we receive
         self.receiving = exchange
-        self._take_turn(exchange)
 
     def _begin_framework_exchange(self, path: bytes) -> None:
         self.body_cap = self.limits.body_bytes(path)
