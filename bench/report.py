@@ -31,7 +31,7 @@ PROMISES = (
         "at least",
         "values a second in batches on one core, durable",
     ),
-    ("http_batches", "values", "ratio_to_bare", 0.5, "at least", "… against a bare executemany append"),
+    ("store", "append", "ratio_to_bare", 0.5, "at least", "… the store against a bare executemany append"),
     ("mqtt", "MQTT", "messages_per_second", 2_000, "at least", "MQTT QoS 1 messages a second, PUBACK after fsync"),
     ("history", "a day", "ours_p50_ms", 10, "at most", "ms for a day in 500 points"),
     ("history", "a month", "ours_p50_ms", 50, "at most", "ms for a month by hour"),
