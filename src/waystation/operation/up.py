@@ -29,8 +29,8 @@ NEXT_STEPS = """This machine reports to its own hub:  {address}/devices/{key}
 What to try next
   Another computer or Raspberry Pi   {address}/devices, "Add a device", then on it:
                                      waystation-agent pair CODE --server {address}
-  A fleet to look at                 waystation simulate --devices 20 --rate 10 --data {data}
-  Your own device                    waystation device register "My ESP32" --data {data}
+  A fleet to look at                 {program} simulate --devices 20 --rate 10 --data {data}
+  Your own device                    {program} device register "My ESP32" --data {data}
 """
 
 
@@ -72,7 +72,7 @@ def up(settings: Settings, sources: Mapping[str, str], options: Sequence[str]) -
             agent = Local(settings.data / "agent")
             key = _paired(agent, settings, sources, url)
             running.append(agent.start())
-            say(NEXT_STEPS.format(address=url["public_url"], key=key, data=settings.data))
+            say(NEXT_STEPS.format(address=url["public_url"], key=key, data=settings.data, program=_program()))
             return _watch(hub, agent, running)
         except Ended:
             say("\nStopping the agent and the hub …")
@@ -80,6 +80,12 @@ def up(settings: Settings, sources: Mapping[str, str], options: Sequence[str]) -
         finally:
             _stop(reversed(running))
             say("Stopped.")
+
+
+def _program() -> str:
+    """How a person in this folder calls this very program."""
+    path = Path(sys.argv[0])
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _until_ready(hub: subprocess.Popen[bytes], settings: Settings) -> dict[str, Any]:
