@@ -75,6 +75,7 @@ def devices_page(
     whole = found if not q else devices.search(asked.tx, asked.me.home_id, "", most=10_000)
     return asked.html(
         "dashboard/devices.html",
+        status=400 if errors else 200,
         devices=[_shown(asked, device, values.get(device.id, [])) for device in page],
         q=q,
         counts=_counts(asked, whole),
@@ -114,6 +115,7 @@ def device_page(
     numeric = [value["metric"] for value in values if value["kind"] == "number"]
     return asked.html(
         "dashboard/device.html",
+        status=400 if errors else 200,
         device=_shown(asked, device, values),
         charts=web.chart_groups(numeric),
         raw=_raw(asked, device, metric, before=before) | {"metrics": sorted({value["metric"] for value in values})},
