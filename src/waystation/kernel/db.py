@@ -1,22 +1,31 @@
 """The one seam to the database: SQLite or PostgreSQL, transactions opened where you can see them."""
 
-import threading
+import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from waystation.kernel.clock import from_micros, micros
-from waystation.kernel.errors import StorageFull, Unavailable
+from waystation.kernel.errors import Invalid, StorageFull, Unavailable
+from waystation.kernel.turns import Turns
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 metadata = sa.MetaData()
 
 type_of_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+UNSTORABLE = "a text has a character that no database takes, or a number is beyond 64 bits"
+OUT_OF_RANGE, NO_CHARACTER, NO_JSON_CHARACTER = "22003", "22021", "22P05"  # PostgreSQL's states
 
 Listener = Callable[["Tx", Any, datetime], None]
 Listeners = Mapping[type, Sequence[Listener]]
@@ -44,6 +53,14 @@ class Tx:
         self._listeners = listeners
         self.follow_ups: list[Callable[[], None]] = []
 
+    def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+        """One that may say `on_conflict_do_nothing` and `on_conflict_do_update`, as both databases understand them."""
+        if self.is_sqlite:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415  a hub on SQLite does without
+
+        return postgresql.insert(table)
+
     def execute(self, statement: sa.Executable, rows: Any = None) -> sa.CursorResult[Any]:
         return self.connection.execute(statement, rows)
 
@@ -58,7 +75,8 @@ class Tx:
 
     def changed(self, statement: sa.Executable) -> bool:
         """Whether the statement changed a row: a compare-and-set won."""
-        return self.connection.execute(statement).rowcount > 0
+        kept = {"preserve_rowcount": True}  # else PostgreSQL does not say it of an INSERT
+        return self.connection.execute(statement, execution_options=kept).rowcount > 0
 
     def tell(self, told: object, now: datetime) -> None:
         """Every listener acts on the event here and now, in this transaction, or the transaction fails as a whole."""
@@ -71,29 +89,36 @@ class Tx:
 
 
 class Database:
-    """SQLite: WAL, synchronous=FULL, our writers queue for one lock and other processes' wait on the busy time-out."""
+    """SQLite: WAL, synchronous=FULL, our writers queue for one lock and other processes' wait on the busy time-out.
 
-    def __init__(self, url: str, *, listeners: Listeners | None = None, pool_size: int = 12) -> None:
+    With `log_pages` a commit leaves a log of so many pages to somebody else: see kernel.checkpoints.
+    """
+
+    def __init__(
+        self, url: str, *, listeners: Listeners | None = None, pool_size: int = 12, log_pages: int = 1000
+    ) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.listeners: Listeners = {} if listeners is None else listeners
         self.engine = sa.create_engine(
             self.url, **({} if self.is_sqlite else {"pool_pre_ping": True}), pool_size=pool_size
         )
-        self._write_turn = threading.Lock()
+        self.commits = 0
+        self._write_turn = Turns()
         self._writing = self.engine.execution_options(writes=True)
         one_view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}  # SQLite has no other
         self._reading = self.engine.execution_options(**one_view)
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "connect", partial(_prepare_sqlite, log_pages=log_pages))
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @contextmanager
     def write(self) -> Generator[Tx]:
         """One transaction that is durable when the block is left, or did not happen."""
-        with self._turn(), _translated(), self._writing.begin() as connection:
+        with self.turn(), _translated(), self._writing.begin() as connection:
             tx = Tx(connection, self.listeners)
             yield tx
+        self.commits += 1
         for call in tx.follow_ups:
             call()
 
@@ -104,7 +129,15 @@ class Database:
             yield Tx(connection, self.listeners)
 
     @contextmanager
-    def _turn(self) -> Generator[None]:
+    def outside_transactions(self) -> Generator[sqlite3.Connection]:
+        """The driver's own connection, to SQLite."""
+        with self.engine.connect() as connection:
+            kept: Any = connection.connection.driver_connection
+            yield kept
+
+    @contextmanager
+    def turn(self) -> Generator[None]:
+        """While the block lasts, none of our writers begins; at once on PostgreSQL, which needs no turns."""
         if not self.is_sqlite:
             yield
             return
@@ -119,9 +152,10 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: Any, _record: Any, *, log_pages: int) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, not by the driver's guess
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+    connection.execute(f"PRAGMA wal_autocheckpoint={log_pages}")
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -139,7 +173,19 @@ def _translated() -> Generator[None]:
             raise StorageFull("the disk is full, so nothing was stored; free some space and send it again") from fault
         if _is_busy(fault):
             raise Unavailable("the database is busy or away; try again shortly", retry_after_seconds=2) from fault
+        if _is_unstorable(fault):
+            raise Invalid(UNSTORABLE) from fault
         raise
+    except (OverflowError, UnicodeEncodeError) as fault:  # SQLite's and both drivers' own
+        if "SQLite INTEGER" in str(fault) or "surrogates" in str(fault):
+            raise Invalid(UNSTORABLE) from fault
+        raise
+
+
+def _is_unstorable(fault: DBAPIError) -> bool:
+    """What somebody sent, rather than what we did with it: PostgreSQL refuses to look for it as well."""
+    state = getattr(fault.orig, "sqlstate", None)
+    return isinstance(fault, DataError) and state in (None, OUT_OF_RANGE, NO_CHARACTER, NO_JSON_CHARACTER)
 
 
 def _is_full(fault: DBAPIError) -> bool:

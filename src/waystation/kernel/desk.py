@@ -2,17 +2,20 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from waystation.kernel.clock import Clock, SystemClock, iso
-from waystation.kernel.db import Database
-from waystation.kernel.settings import Settings
+
+if TYPE_CHECKING:  # a command that needs neither must not wait for them
+    from waystation.kernel.db import Database
+    from waystation.kernel.settings import Settings
 
 FAILED, USAGE = 1, 2
 
@@ -26,9 +29,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")
 class Desk:
     """The database is up to date and the hub's home exists, whether or not the hub runs."""
 
-    settings: Settings
+    settings: "Settings"
     sources: Mapping[str, str]
-    database: Database
+    database: "Database"
     home_id: int
     clock: Clock = SystemClock()  # noqa: RUF009  it has no state
 
@@ -66,7 +69,24 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: 
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else _plain(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, markup=False, emoji=False).print(table)  # a name may be any text
+
+
+@contextmanager
+def bar(words: str, total: int) -> Generator[Callable[[int], None]]:
+    """Progress on a terminal's standard error; nothing for programs."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415  as above
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    count = TextColumn("{task.completed:,.0f} {task.description}")
+    columns = (BarColumn(), count, TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(words, total=total or None)
+        yield lambda done: shown.update(task, completed=done)
 
 
 def _plain(fact: Any) -> str:

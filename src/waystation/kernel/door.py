@@ -18,6 +18,11 @@ class TooSlow(DomainError):
     status, word = 408, "too_slow"
 
 
+WORKED_OFF = (b"/api/v1/files/upload/", b"/api/v1/admin/sync-packages", b"/upload/")
+"""Whose endpoints stream to the disk and have caps of their own, in words of their own."""
+ANY_LENGTH = 2**62  # of bodies that are worked off as they come
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one client may take from the others.
@@ -51,6 +56,11 @@ class Limits:
             max_connections=settings.max_connections,
             max_connections_per_address=settings.max_connections_per_address,
             trusted_proxies=settings.trusted_proxies,
+            larger_bodies=(
+                (b"/api/import", ANY_LENGTH),
+                (b"/api/uploads", settings.max_file_bytes),
+                *((path, ANY_LENGTH) for path in WORKED_OFF),
+            ),
         )
 
     @property

@@ -11,39 +11,21 @@ import httptools
 import structlog
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from waystation.kernel.door import Door, HeadersTooLarge, Limits, TooSlow, Traffic, Watched
+from waystation.kernel.door import HeadersTooLarge, TooSlow, Watched
+from waystation.kernel.edge import Edge
 from waystation.kernel.errors import DomainError, Invalid, TooMany
 from waystation.kernel.feature import HotAnswer, HotEndpoint, HotRequest
-from waystation.kernel.hot import STATUS_LINES, Hot, check_length, headers_of, refusal, too_large
+from waystation.kernel.hot import check_length, refusal, too_large
+from waystation.kernel.websocket_guard import WebSocketGuard
+from waystation.kernel.zero_copy import FileOnWire, with_files
 
 log = structlog.get_logger(__name__)
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FREE_CHUNK_BYTES = 65_536
 CHUNK_BYTES_PER_BODY_BYTE = 8
-
-
-class Edge:
-    """What all connections of this process share."""
-
-    def __init__(self, hot: Hot, limits: Limits) -> None:
-        self.hot = hot
-        self.limits = limits
-        self.traffic = Traffic()
-        self.door = Door(limits, self.traffic)
-        self.date_line = b""
-        self.stopping = False
-
-    def render(self, answer: HotAnswer, *, keep_alive: bool) -> bytes:
-        lines = [STATUS_LINES[answer.status], self.date_line]
-        for name, value in headers_of(answer):
-            lines += (name, b": ", value, b"\r\n")
-        if not keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines += (b"content-length: %d\r\n\r\n" % len(answer.body), answer.body)
-        return b"".join(lines)
+FIRST_WORD_SECONDS = 1.0
 
 
 class Phase(Enum):
@@ -70,6 +52,7 @@ class HotExchange:
         "keep_alive",
         "method",
         "path",
+        "query",
     )
 
     def __init__(self, guard: "HttpGuard", endpoint: HotEndpoint | None, *, keep_alive: bool) -> None:
@@ -78,6 +61,7 @@ class HotExchange:
         self.keep_alive = keep_alive
         self.method = b""
         self.path = b""
+        self.query = b""
         self.headers: dict[bytes, bytes] = {}
         self.body: bytes | bytearray = b""
         self.expects_continue = False
@@ -113,7 +97,15 @@ class HotExchange:
     def _ask(self, endpoint: HotEndpoint) -> None:
         guard = self.guard
         request = HotRequest(
-            self.method, self.path, self.headers, bytes(self.body), self._client_ip(), guard.edge.hot.parts
+            self.method,
+            self.path,
+            self.headers,
+            bytes(self.body),
+            self._client_ip(),
+            guard.edge.hot.parts,
+            is_https=self._is_https(),
+            query=self.query,
+            is_gone=guard.transport.is_closing,
         )
         task = guard.loop.create_task(guard.edge.hot.answer(endpoint, request))
         guard.hot_tasks.add(task)
@@ -133,6 +125,11 @@ class HotExchange:
             return peer
         named = [hop.strip() for hop in self.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")]
         return next((hop for hop in reversed(named) if hop and hop not in trusted), peer)
+
+    def _is_https(self) -> bool:
+        """Between the client and a trusted proxy; nobody else's word counts."""
+        told = self.headers.get(b"x-forwarded-proto", b"").strip()
+        return told == b"https" and self.guard.address in self.guard.limits.trusted_proxies
 
 
 Exchange = RequestResponseCycle | HotExchange
@@ -156,6 +153,7 @@ class HttpGuard(Watched, HttpToolsProtocol):
         self.exchange: Exchange | None = None
         self.waiting: deque[tuple[Exchange, ASGIApp | None]] = deque()
         self.receiving: Exchange | None = None
+        self.sending: FileOnWire | None = None
         self.read_bytes = 0
         self.head_bytes = 0
         self.body_bytes = 0
@@ -165,6 +163,10 @@ class HttpGuard(Watched, HttpToolsProtocol):
     @property
     def address(self) -> str:
         return self.client[0] if self.client else ""
+
+    @property
+    def write_timeout_seconds(self) -> float:
+        return self.limits.write_timeout_seconds
 
     # The connection.
 
@@ -182,6 +184,8 @@ class HttpGuard(Watched, HttpToolsProtocol):
         self.waiting.clear()
         if isinstance(self.exchange, RequestResponseCycle):
             _disconnect(self.exchange)
+        if self.sending is not None:
+            self.sending.cut()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -218,9 +222,14 @@ class HttpGuard(Watched, HttpToolsProtocol):
             self.close_due = now
 
     def shutdown(self) -> None:
-        """The server stops: what was asked is answered, live streams end (browsers open them again by themselves)."""
+        """The server stops: what was asked is answered, live streams end (browsers open them again by themselves).
+
+        Who has only just connected may have asked already, in bytes that we have not read yet.
+        """
         last = self.receiving or (self.waiting[-1][0] if self.waiting else self.exchange)
-        if last is None or _is_live_stream(last):
+        if last is None and (self.is_fresh or self.phase is Phase.HEAD):
+            self.due = min(self.due, self.loop.time() + FIRST_WORD_SECONDS)
+        elif last is None or _is_live_stream(last):
             self.transport.close()
         else:
             last.keep_alive = False
@@ -245,12 +254,12 @@ class HttpGuard(Watched, HttpToolsProtocol):
         self.is_fresh = False
         self.phase = Phase.BODY
         self.due = self.loop.time() + self.limits.body_timeout_seconds
-        path = self.url.partition(b"?")[0]
+        path, _, query = self.url.partition(b"?")
         endpoint = self.edge.hot.find(self.parser.get_method(), path)
         if endpoint is None:
             self._begin_framework_exchange(path)
         else:
-            self._begin_hot_exchange(endpoint, path)
+            self._begin_hot_exchange(endpoint, path, query)
 
     def on_body(self, body: bytes) -> None:
         self.body_bytes += len(body)
@@ -277,10 +286,11 @@ class HttpGuard(Watched, HttpToolsProtocol):
 
     # Exchanges.
 
-    def _begin_hot_exchange(self, endpoint: HotEndpoint, path: bytes) -> None:
+    def _begin_hot_exchange(self, endpoint: HotEndpoint, path: bytes, query: bytes) -> None:
         keep_alive = self._may_keep_alive() and self.parser.get_http_version() == "1.1"
         exchange = HotExchange(self, endpoint, keep_alive=keep_alive)
-        exchange.method, exchange.path, exchange.headers = self.parser.get_method(), path, dict(self.headers)
+        exchange.method, exchange.headers = self.parser.get_method(), dict(self.headers)
+        exchange.path, exchange.query = path, query
         exchange.expects_continue = self.expect_100_continue
         self.body_cap = self.edge.hot.max_body_bytes
         check_length(exchange.headers, self.body_cap)
@@ -317,7 +327,7 @@ class HttpGuard(Watched, HttpToolsProtocol):
         if isinstance(exchange, HotExchange):
             exchange.proceed()
         elif app is not None:
-            super()._start_asgi_task(exchange, app)  # type: ignore[arg-type]
+            super()._start_asgi_task(exchange, with_files(self, exchange, app))  # type: ignore[arg-type]
 
     def send(self, answer: HotAnswer, *, keep_alive: bool) -> None:
         """The whole answer of the exchange whose turn it is."""
@@ -430,27 +440,6 @@ class HttpGuard(Watched, HttpToolsProtocol):
         else:
             self.edge.door.leave(self)
             self.handle_websocket_upgrade()
-
-
-class WebSocketGuard(Watched, WebSocketsSansIOProtocol):
-    """A WebSocket: uvicorn's, counted at the door, cut when its client does not read. Pings find the dead ones."""
-
-    def __init__(self, edge: Edge, **given: Any) -> None:
-        super().__init__(**given)
-        self.edge = edge
-        self.limits = edge.limits
-
-    @property
-    def address(self) -> str:
-        return self.client[0] if self.client else ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.edge.door.enter(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.edge.door.leave(self)
-        super().connection_lost(exc)
 
 
 def protocols(edge: Edge) -> tuple[Any, Any]:

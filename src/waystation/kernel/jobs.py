@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from waystation.kernel.clock import Clock
 from waystation.kernel.db import Database, Moment, Tx, metadata
@@ -47,8 +48,11 @@ def take(tx: Tx, name: str, holder: str, now: datetime) -> bool:
         return True
     if tx.first(lease.select().where(lease.c.name == name)) is not None:
         return False
-    with tx.connection.begin_nested():
-        tx.execute(lease.insert().values(name=name, holder=holder, until=until))
+    try:
+        with tx.connection.begin_nested():
+            tx.execute(lease.insert().values(name=name, holder=holder, until=until))
+    except IntegrityError:  # another process was first
+        return False
     return True
 
 

@@ -14,7 +14,7 @@ import structlog
 SECRET_WORD = re.compile(r"token|secret|password|api_?key|authorization|cookie|credential|(^|_)code$", re.IGNORECASE)
 SECRET_PAIR = re.compile(r"(?i)((?:token|secret|password|api_?key|code|key)=)[^&\s\"']+")
 SECRET_HEADER = re.compile(r"(?i)\b(bearer|basic|device)\s+[A-Za-z0-9_\-.:+/=]{8,}")
-SECRET_LINK = re.compile(r"(/setup/)[A-Za-z0-9_-]{20,}")
+SECRET_LINK = re.compile(r"(/(?:setup|invitations|reset|shared)/)[A-Za-z0-9_-]{20,}")
 HIDDEN = "(hidden)"
 
 
@@ -48,7 +48,7 @@ recent_warnings = RecentWarnings()
 
 
 def redacted(text: str) -> str:
-    """The text without what looks like a secret: `name=value` pairs, authorization values, set-up links (G-6)."""
+    """The text without what looks like a secret: `name=value` pairs, authorization values, secret links (G-6)."""
     return SECRET_LINK.sub(rf"\1{HIDDEN}", SECRET_HEADER.sub(rf"\1 {HIDDEN}", SECRET_PAIR.sub(rf"\1{HIDDEN}", text)))
 
 

@@ -14,17 +14,20 @@ from waystation.kernel.mqtt_callout import Admit, Admitted, Callout
 from waystation.kernel.mqtt_inbox import (
     QOS_HEADER,
     STREAM_SUBJECTS,
+    Later,
     MqttMessage,
     PassingInbox,
     Settle,
+    Settled,
     StoredInbox,
     keep_from_empty,
     prepare,
 )
+from waystation.kernel.mqtt_reach import Reach
 from waystation.kernel.nats_keys import AccountKey
-from waystation.kernel.nats_session import API_SECONDS, Line, Where, accepted, keep_session
+from waystation.kernel.nats_session import API_SECONDS, Line, Where, accepted, caught_up, keep_session
 
-__all__ = ["Admit", "Admitted", "MqttLink", "MqttMessage", "Settle"]
+__all__ = ["Admit", "Admitted", "Later", "MqttLink", "MqttMessage", "Settle", "Settled"]
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,7 @@ class MqttLink:
         self._redeliver_seconds = redeliver_seconds
         self._served: dict[str, Settle] = {}
         self._line: Line | None = None
+        self._reach: Reach | None = None
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -102,8 +106,10 @@ class MqttLink:
         if self._before_devices is not None:
             await asyncio.to_thread(self._before_devices)
         await self._callout.open(line)
-        await line.flush()
-        self._line = line
+        reach = Reach(line)
+        await reach.open()
+        await caught_up(line)
+        self._line, self._reach = line, reach
         self._ready.set()
         log.info("MQTT is open to devices", names=sorted(self._served))
 
@@ -120,6 +126,15 @@ class MqttLink:
         headers = {QOS_HEADER: "1"}
         await line.publish(subject, body, headers=headers)  # for those who subscribed at QoS 0; others skip it
         accepted(await line.request(STREAM_SUBJECTS + subject, body, timeout=API_SECONDS, headers=headers))
+
+    async def tell(self, key: str, path: str, body: bytes) -> bool:
+        """To the device's topic, at QoS 0; False when it is certain that nobody has it, because nobody listens there.
+
+        Unavailable while there is no server, before anything was sent.
+        """
+        self._connected()
+        assert self._reach is not None
+        return await self._reach.tell(f"d.{key}.{path.replace('/', '.')}", body)
 
     async def kick(self, key: str) -> int:
         """End the device's live connections, wherever in the cluster; returns how many there were.

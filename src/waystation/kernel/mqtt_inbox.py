@@ -40,7 +40,15 @@ class MqttMessage:
     sequence: int | None
 
 
-Settle = Callable[[Sequence[MqttMessage]], Awaitable[Sequence[bool]]]
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not settled; it comes again in `seconds`."""
+
+    seconds: float
+
+
+Settled = bool | Later
+Settle = Callable[[Sequence[MqttMessage]], Awaitable[Sequence[Settled]]]
 """Says of each message whether it is settled: stored, or refused for good. What is not comes again (at QoS 1)."""
 
 
@@ -198,7 +206,7 @@ class StoredInbox:
         messages = [_stored(message, delivery) for message, delivery in zip(batch, deliveries, strict=True)]
         settled = await settled_by(self._settle, messages)
         for message, delivery, done in zip(batch, deliveries, settled, strict=True):
-            await self._line.publish(message.reply, b"+ACK" if done else _again(delivery))
+            await self._line.publish(message.reply, b"+ACK" if done is True else _again(delivery, done))
 
 
 class PassingInbox:
@@ -225,7 +233,7 @@ class PassingInbox:
             self.dropped += 1
 
 
-async def settled_by(settle: Settle, messages: Sequence[MqttMessage]) -> Sequence[bool]:
+async def settled_by(settle: Settle, messages: Sequence[MqttMessage]) -> Sequence[Settled]:
     """A handler that raises has settled nothing."""
     try:
         return await settle(messages)
@@ -243,6 +251,6 @@ def _passing(message: Msg) -> MqttMessage:
     return MqttMessage(message.subject.split(".")[1], message.subject, message.data, None, None)
 
 
-def _again(delivery: Delivery) -> bytes:
-    pause_seconds = min(2 ** min(delivery.times - 1, 8), LONGEST_PAUSE_SECONDS)
-    return b'-NAK {"delay": %d}' % (pause_seconds * NANOSECONDS)
+def _again(delivery: Delivery, settled: Settled) -> bytes:
+    wanted = settled.seconds if isinstance(settled, Later) else 2 ** min(delivery.times - 1, 8)
+    return b'-NAK {"delay": %d}' % (min(wanted, LONGEST_PAUSE_SECONDS) * NANOSECONDS)

@@ -7,7 +7,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from waystation.kernel.bus import RESUMED, LocalBus, OnNotice, Unsubscribe
-from waystation.kernel.nats_session import Hear, Line, Where, keep_session
+from waystation.kernel.nats_session import Hear, Line, Where, caught_up, keep_session
 
 PREFIX = "ws."
 MOST_WAITING = 10_000
@@ -98,7 +98,7 @@ class NatsBus:
                 subscribed[pattern] = await line.subscribe(PREFIX + pattern, cb=self._hearing(pattern))
             for pattern in subscribed.keys() - wanted:
                 await subscribed.pop(pattern).unsubscribe()
-            await line.flush()
+            await caught_up(line)
             if not self._changed.is_set():
                 self._settled.set()
             await self._changed.wait()

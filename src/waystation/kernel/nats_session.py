@@ -77,6 +77,16 @@ async def _found(where: Where) -> str:
     return url
 
 
+async def caught_up(line: Line) -> None:
+    """Until the server has done all that was asked of it on this line, such as to subscribe.
+
+    nats-py writes a flush's PING past the commands that still wait for its flusher, so that the first PONG may come
+    before the server has read them. By then they are written, and the second PING comes behind them.
+    """
+    await line.flush()
+    await line.flush()
+
+
 async def ask_jetstream(line: Line, verb: str, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """One request of its API, such as `STREAM.INFO.<name>`; JetStreamFault when it refuses."""
     answer = await line.request(f"$JS.API.{verb}", json.dumps(asked or {}).encode(), timeout=API_SECONDS)

@@ -1,29 +1,43 @@
 """Server-rendered pages: all features' templates, a strict content policy, forms that only our own pages can send."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from fastapi import Request
 from jinja2 import Environment
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from waystation.kernel.clock import Clock
 from waystation.kernel.errors import Refused
 
+NOWHERE = ("Waystation", 0)
+Place = Callable[[Any], tuple[str, int]]
+"""Of a signed-in caller: the name of the home that is shown, and how much they may do there."""
+FORM_TOKENS = ("csrf", "csrfmiddlewaretoken")  # the second is what scripts of the thermostat's dialect send
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Pages:
-    """Renders a template with what every page shows: navigation, who is signed in, the home's name, the form token."""
+    """Renders a template with what every page shows: navigation, who is signed in, the home's name, the form token.
+
+    `nav` holds (label, path, least that one must be allowed to do to see it).
+    """
 
     def __init__(
-        self, environment: Environment, content_policy: str, nav: Sequence[tuple[str, str]], clock: Clock
+        self,
+        environment: Environment,
+        content_policy: str,
+        nav: Sequence[tuple[str, str, int]],
+        clock: Clock,
+        *,
+        place: Place = lambda _caller: NOWHERE,
     ) -> None:
         self._environment = environment
         self._nav = nav
         self._clock = clock
+        self._place = place
         self.headers = {
             "Content-Security-Policy": content_policy,
             "X-Content-Type-Options": "nosniff",
@@ -36,15 +50,28 @@ class Pages:
         text = self._environment.get_template(template).render({**self._common(request), **context})
         return HTMLResponse(text, status_code=status, headers=self.headers)
 
+    def part(self, template: str, **context: Any) -> str:
+        """A piece of a page, for a stream that adds to it."""
+        return self._environment.get_template(template).render(context)
+
     def _common(self, request: Request) -> dict[str, Any]:
         signed_in = getattr(request.state, "person", None)
+        home_name, rank = self._shown_place(request)
+        path = request.url.path
         return {
-            "nav": [(label, href, request.url.path.startswith(href)) for label, href in self._nav] if signed_in else [],
+            "nav": [(label, href, path.startswith(href)) for label, href, least in self._nav if rank >= least],
             "person": signed_in,
             "csrf": getattr(request.state, "csrf", ""),
-            "home_name": getattr(request.state, "home_name", "Waystation"),
+            "home_name": home_name,
             "now": self._clock.now(),
         }
+
+    def _shown_place(self, request: Request) -> tuple[str, int]:
+        """What the handler has found already, else what is asked for now; nowhere before sign-in."""
+        if hasattr(request.state, "home_name"):
+            return request.state.home_name, request.state.role
+        caller = getattr(request.state, "caller", None)
+        return NOWHERE if caller is None else self._place(caller)
 
 
 def go(path: str) -> RedirectResponse:
@@ -59,9 +86,11 @@ def to_sign_in(request: Request) -> Response:
 
 
 def inside(path: str) -> str:
-    """The path if it leads into this site, else the start page: a sign-in never forwards to a stranger."""
-    parts = urlsplit(path)
-    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    """The path if it leads into this site, else the start page: a sign-in never forwards to a stranger.
+
+    Browsers leave tabs and line breaks out and take a backslash for a slash.
+    """
+    safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if safe else "/"
 
 
@@ -69,10 +98,21 @@ def wants_html(request: Request) -> bool:
     return request.headers.get("accept", "").startswith(("text/html", "application/xhtml"))
 
 
-async def read_form(request: Request) -> None:
+def prefers_html(request: Request) -> bool:
+    """Whether HTML is named, and before any JSON; `*/*` alone is a program."""
+    accepted = request.headers.get("accept", "")
+    html, machine = accepted.find("text/html"), accepted.find("json")
+    return html >= 0 and (machine < 0 or html < machine)
+
+
+async def read_form(request: Request) -> AsyncGenerator[None]:
     """Router dependency of pages: the form is parsed on the event loop, so that `form_token` finds it in the thread."""
     if request.headers.get("content-type", "").startswith(FORM_TYPES):
         await request.form()
+    try:
+        yield
+    finally:
+        await request.close()
 
 
 def token_for(key: bytes, session_digest: bytes) -> str:
@@ -84,7 +124,8 @@ def check_form(request: Request, token: str) -> None:
     """Refused, unless the request comes from our own page: same origin, and the session's token in field or header."""
     check_origin(request)
     form = getattr(request, "_form", None)
-    given = request.headers.get("x-csrftoken") or (form.get("csrf") if form is not None else None) or ""
+    typed: Any = {} if form is None else form
+    given = request.headers.get("x-csrftoken") or next((typed[name] for name in FORM_TOKENS if name in typed), "")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), token.encode()):
         raise Refused("this form is out of date; go back, reload the page and send it again")
 

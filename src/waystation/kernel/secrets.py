@@ -39,6 +39,31 @@ class KeyRing:
             write_private(path, new_secret().encode())
         return path.read_bytes().strip()
 
+    def replace(self, name: str) -> None:
+        """A new key takes the name; the one that had it goes to the earlier ones."""
+        self.get(name)
+        count = len(self.earlier(name))
+        path = self._folder / f"{name}.key"
+        os.link(path, self._folder / f"{name}.{count + 1}.key")
+        draft = self._folder / f"{name}.next.key"
+        draft.unlink(missing_ok=True)
+        write_private(draft, new_secret().encode())
+        draft.replace(path)
+        sync_folder(self._folder)
+
+    def earlier(self, name: str) -> list[bytes]:
+        """Keys that had the name before, the newest first."""
+        numbers = (
+            path.name.removeprefix(f"{name}.").removesuffix(".key") for path in self._folder.glob(f"{name}.*.key")
+        )
+        found = sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
+        return [(self._folder / f"{name}.{number}.key").read_bytes().strip() for number in found]
+
+    def forget_earlier(self, name: str) -> None:
+        """For when nothing is left that needs them."""
+        for path in self._folder.glob(f"{name}.*.key"):
+            path.unlink()
+
 
 def write_private(path: Path, content: bytes) -> None:
     """Whole or not at all, readable by the owner only, durable when it returns. The first of two that race wins."""

@@ -1,4 +1,4 @@
-"""Runs the app: listening sockets, one process or several workers, and an orderly stop."""
+"""Runs the app: one process or several workers, an orderly stop, and an orderly stop to begin again."""
 
 import asyncio
 import gc
@@ -15,10 +15,11 @@ import uvloop
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from waystation.kernel.door import Limits, Traffic
-from waystation.kernel.errors import Conflict
+from waystation.kernel.edge import Edge
 from waystation.kernel.hot import Hot
-from waystation.kernel.http_guard import Edge, protocols
+from waystation.kernel.http_guard import protocols
 from waystation.kernel.settings import Settings
+from waystation.kernel.sockets import BACKLOG
 from waystation.kernel.stopping import Stopping
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,8 @@ Ready = Callable[[], None]
 
 SLOT = "WAYSTATION_SLOT"
 GRACE_SECONDS = 10
-BACKLOG = 2048
-PROBE_AFTER_SECONDS = 60
-PROBE_EVERY_SECONDS = 15
-DEAD_AFTER_MILLISECONDS = 60_000
+AGAIN = -1
+"""Instead of an exit code: SIGUSR2 asked for a new start, and the sockets are still listening."""
 
 
 def slot() -> int:
@@ -39,30 +38,10 @@ def slot() -> int:
     return int(os.environ.get(SLOT, "1"))
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Bound sockets. An empty host or `::` means IPv4, and IPv6 where the machine has it; port 0 means one free port.
-
-    Raises Conflict with the sentence for the person who typed the port.
-    """
-    hosts = ("0.0.0.0", "::") if host in ("", "::") else (host,)  # noqa: S104  the owner asked for it
-    sockets: list[socket.socket] = []
-    try:
-        for one in hosts:
-            if one == "::" and not socket.has_dualstack_ipv6():
-                continue
-            sockets.append(_bound(one, port))
-            port = sockets[0].getsockname()[1]
-    except OSError as fault:
-        for opened in sockets:
-            opened.close()
-        raise Conflict(f"cannot listen on port {port}: {_why(fault)}") from fault
-    return sockets
-
-
 def serve(
     build_app: BuildApp, settings: Settings, sockets: Sequence[socket.socket], *, on_ready: Ready | None = None
 ) -> int:
-    """Serves until SIGTERM or SIGINT and returns the exit code.
+    """Serves until SIGTERM or SIGINT and returns the exit code, or until SIGUSR2 and returns AGAIN.
 
     `build_app` is called once in every process that serves; with several workers it is a function that another process
     can import.
@@ -89,7 +68,9 @@ def serve_here(
             runner.run(server.serve(sockets=list(sockets)))
         except SystemExit:
             return 1
-    return 0 if server.started else 1
+    if not server.started:
+        return 1
+    return AGAIN if server.begins_again else 0
 
 
 class Server(uvicorn.Server):
@@ -110,6 +91,12 @@ class Server(uvicorn.Server):
         self._stop_when = stop_when
         self._stop = asyncio.Event()
         self._beside: list[asyncio.Task[None]] = []
+        self.begins_again = False
+
+    def begin_again(self) -> None:
+        """Stops in order; whoever started this process starts it anew."""
+        self.begins_again = True
+        self.stop()
 
     def stop(self) -> None:
         """The first call stops in order; a second one no longer waits for answers under way."""
@@ -148,7 +135,8 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Unlike uvicorn we end with exit code 0 when asked to end, instead of raising the signal again."""
         loop = asyncio.get_running_loop()
-        signals = [number for number in (signal.SIGTERM, signal.SIGINT) if _listens_to(loop, number, self.stop)]
+        wanted = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGUSR2: self.begin_again}
+        signals = [number for number, call in wanted.items() if _listens_to(loop, number, call)]
         try:
             yield
         finally:
@@ -176,43 +164,6 @@ def _config(edge: Edge) -> uvicorn.Config:
     )
     config.load()
     return config
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _notice_dead_peers(listening)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _notice_dead_peers(listening: socket.socket) -> None:
-    """Accepted connections inherit this: a peer that went without a word is found by probes and unread answers."""
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", PROBE_AFTER_SECONDS),
-        ("TCP_KEEPINTVL", PROBE_EVERY_SECONDS),
-        ("TCP_KEEPCNT", 4),
-        ("TCP_USER_TIMEOUT", DEAD_AFTER_MILLISECONDS),
-    ):
-        if hasattr(socket, name):
-            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _why(fault: OSError) -> str:
-    if isinstance(fault, PermissionError):
-        return "ports below 1024 belong to the administrator; choose another with --port"
-    if fault.strerror and "in use" in fault.strerror:
-        return "another program uses it; stop that one or choose another with --port"
-    return fault.strerror or str(fault)
 
 
 def _listens_to(loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]) -> bool:

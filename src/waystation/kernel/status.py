@@ -4,14 +4,16 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from fastapi import Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from waystation.kernel.clock import Clock, iso
 from waystation.kernel.db import Database
-from waystation.kernel.errors import Unavailable
+from waystation.kernel.errors import Unauthenticated, Unavailable
 from waystation.kernel.parts import Parts
 from waystation.kernel.routes import PartsOf, Router
+from waystation.kernel.secrets import same
+from waystation.kernel.settings import Settings
 
 log = structlog.get_logger(__name__)
 SELECT_ONE = sa.select(1)
@@ -34,6 +36,17 @@ def health(parts: PartsOf) -> dict[str, Any]:
     }
 
 
+def card() -> dict[str, Any]:
+    """What a program is told at `/`, in DropSync's words (contracts, shared paths)."""
+    return {
+        "project": "DropSync",
+        "version": "1.0.0",
+        "description": "Offline hub for devices, served by Waystation",
+        "status": "online",
+        "endpoints": {"dashboard": "/dashboard", "api_docs": "/api/v1/docs", "api_v1": "/api/v1"},
+    }
+
+
 @router.get("/health/healthz")
 async def alive() -> dict[str, str]:
     """200 while the process answers at all."""
@@ -49,7 +62,12 @@ def ready(parts: PartsOf) -> dict[str, str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-def metrics() -> Response:
+def metrics(request: Request, parts: PartsOf) -> Response:
+    """Open, unless the owner has set a token for it."""
+    token = parts.get(Settings).metrics_token.get_secret_value()
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if token and not (scheme.lower() == "bearer" and same(given.strip(), token)):
+        raise Unauthenticated("the metrics need their token, as `Authorization: Bearer`")
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

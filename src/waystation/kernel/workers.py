@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from waystation.kernel.door import Limits
-from waystation.kernel.server import GRACE_SECONDS, SLOT, BuildApp, Ready, Server, serve_here
+from waystation.kernel.server import AGAIN, GRACE_SECONDS, SLOT, BuildApp, Ready, Server, serve_here
 from waystation.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Worker:
 def supervise(
     build_app: BuildApp, settings: Settings, sockets: Sequence[socket.socket], *, on_ready: Ready | None
 ) -> int:
-    """Until SIGTERM or SIGINT; 1 when a worker could not even start the first time."""
+    """Until SIGTERM, SIGINT or SIGUSR2 (then AGAIN); 1 when a worker could not even start the first time."""
     with _noticed_signals() as signals:
         return Supervisor(build_app, settings, sockets, on_ready).run(signals)
 
@@ -66,15 +66,16 @@ class Supervisor:
         self._workers = [Worker(number) for number in range(1, settings.workers + 1)]
 
     def run(self, signals: socket.socket) -> int:
-        failed = False
-        while not failed:
+        failed, received = False, b""
+        while not failed and not received:
             for worker in self._workers:
                 self._fill(worker)
             if signals in self._wait(signals):
+                received = signals.recv(1)
                 break
             failed = sum(self._look_at(worker) for worker in self._workers) > 0
         self._stop_all()
-        return int(failed)
+        return AGAIN if received == bytes([signal.SIGUSR2]) else int(failed)
 
     def _fill(self, worker: Worker) -> None:
         if worker.process is not None or time.monotonic() < worker.start_at:
@@ -173,10 +174,10 @@ def _ignored(_number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def _noticed_signals() -> Generator[socket.socket, None, None]:
-    """A socket that becomes readable on SIGTERM and SIGINT."""
+    """A socket that becomes readable on SIGTERM, SIGINT and SIGUSR2, with the signal's number."""
     reading, writing = socket.socketpair()
     writing.setblocking(False)
-    before = {number: signal.signal(number, _ignored) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, _ignored) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     old = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     try:
         yield reading

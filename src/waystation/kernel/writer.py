@@ -66,9 +66,7 @@ class Writer:
     def put(self, item: Any, weight: int = 1) -> asyncio.Future[None]:
         """Call on the event loop; the answer is done when the item is on disk."""
         if self.waiting and self.waiting + weight > self._most_waiting:
-            raise Unavailable(
-                "more readings arrive than the disk can take; send this again shortly", retry_after_seconds=1
-            )
+            raise Unavailable("more arrives than the disk can take; send this again shortly", retry_after_seconds=1)
         if self._closing:
             raise Unavailable("the hub is stopping; send this again shortly", retry_after_seconds=2)
         loop = asyncio.get_running_loop()

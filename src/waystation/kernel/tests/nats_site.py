@@ -15,7 +15,7 @@ from waystation.kernel.mqtt import Admitted, MqttLink, MqttMessage
 from waystation.kernel.nats_server import EmbeddedNats, NatsOptions
 from waystation.kernel.secrets import KeyRing
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 GOOD = "the right key"
 KEY_OF = {"kitchen2": "kitchen2", "serial-1": "kitchen2", "cellar33": "cellar33"}
 

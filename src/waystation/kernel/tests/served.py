@@ -12,21 +12,22 @@ from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from waystation.kernel import problems
+from waystation.kernel import faults
 from waystation.kernel.door import Limits
 from waystation.kernel.errors import Refused, TooMany
 from waystation.kernel.feature import HotAnswer, HotRequest, HotRoute
 from waystation.kernel.hot import Hot
 from waystation.kernel.parts import Parts
-from waystation.kernel.server import Server, listen, serve_here
+from waystation.kernel.server import Server, serve_here
+from waystation.kernel.sockets import listen
 
 PATIENCE_SECONDS = 20
 IMPATIENT = Limits(
-    header_timeout_seconds=0.4,
-    body_timeout_seconds=0.4,
-    idle_timeout_seconds=0.6,
-    write_timeout_seconds=0.4,
-    linger_seconds=0.4,
+    header_timeout_seconds=0.8,  # longer than an honest client is ever held up on a busy machine
+    body_timeout_seconds=0.8,
+    idle_timeout_seconds=0.8,
+    write_timeout_seconds=0.8,
+    linger_seconds=2,  # a client that reads late still reads why it was refused
     least_body_bytes_per_second=2000,
     max_body_bytes=100_000,
 )
@@ -54,6 +55,10 @@ async def echo(request: HotRequest) -> HotAnswer:
     return HotAnswer(
         200, request.body or b"nothing", ((b"content-type", b"text/plain"), (b"x-ip", request.client_ip.encode()))
     )
+
+
+async def words(request: HotRequest) -> HotAnswer:
+    return HotAnswer(200, f"{request.word(2)} {request.query.decode()}".encode(), ((b"content-type", b"text/plain"),))
 
 
 async def echo_later(request: HotRequest) -> HotAnswer:
@@ -85,6 +90,8 @@ HOT = [
     HotRoute("POST", "/hot/broken", broken, "anybody"),
     HotRoute("POST", "/hot/refusing", refusing, "anybody"),
     HotRoute("POST", "/hot/splitting", splitting, "anybody"),
+    HotRoute("GET", "/hot/words/{word}", words, "anybody"),
+    HotRoute("GET", "/hot/words/{word}/spelt", words, "anybody"),
 ]
 
 
@@ -156,7 +163,7 @@ async def broken_too() -> None:
 
 def app() -> Hot:
     site, gate = FastAPI(), Gate()
-    problems.install(site)
+    faults.install(site)
     site.include_router(router)
     site.state.gate = gate
     return Hot(site, HOT, Parts(gate), IMPATIENT.max_body_bytes)

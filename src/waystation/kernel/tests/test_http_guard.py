@@ -309,6 +309,25 @@ def test_under_another_server_the_hot_routes_answer_the_same() -> None:
         assert client.get("/plain").answer() == (200, '"plain"')
 
 
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/hot/words/esp-1", "esp-1 "),
+        ("/hot/words/esp-1/?token=a%26b", "esp-1 token=a%26b"),
+        ("/hot/words/a%2Fb%ff", "a/b\ufffd "),
+        ("/hot/words/esp-1/spelt", "esp-1 "),
+        ("/hot/words/esp-1/spelt/?x", "esp-1 x"),
+    ],
+)
+def test_a_hot_path_may_have_an_open_word(path: str, answer: str, site: Served) -> None:
+    assert site.client().get(path).answer() == (200, answer)
+
+
+@pytest.mark.parametrize("path", ["/hot/words", "/hot/words/", "/hot/words/a/b", "/hot/words/a/spelt/b"])
+def test_an_open_word_is_one_word(path: str, site: Served) -> None:
+    assert site.client().get(path).answer()[0] == 404
+
+
 STREAM = b"".join(
     b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nab%02d" % (path, number)
     for number, path in enumerate([b"/hot/echo", b"/hot/later", b"/length", b"/hot/echo", b"/length", b"/hot/later"])

@@ -1,0 +1,58 @@
+"""What a handler's parameters are found from, and who may call; commands load this without the web framework."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from starlette.requests import Request
+
+from waystation.kernel import db
+from waystation.kernel.parts import Parts
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a parameter may be found from: the request, its transaction and its time."""
+
+    tx: db.Tx
+    request: Request
+    now: datetime
+    only_reads: bool = False
+
+    @property
+    def parts(self) -> Parts:
+        return self.request.app.state.parts
+
+    @property
+    def ip(self) -> str | None:
+        return self.request.client.host if self.request.client else None
+
+    @contextmanager
+    def writing(self) -> Generator[db.Tx]:
+        """This transaction when it may write, else a short one of its own."""
+        if not self.only_reads and self.request.method not in READING:
+            yield self.tx
+            return
+        with self.parts.get(db.Database).write() as tx:
+            yield tx
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Marks a parameter found inside the request's transaction. `who` says whom it admits, for the access table."""
+
+    find: Callable[[Call], Any]
+    who: str | None = None
+
+
+Tx = Annotated[db.Tx, Within(lambda call: call.tx)]
+Now = Annotated[datetime, Within(lambda call: call.now)]
+
+
+def part(kind: type[Any]) -> Within:
+    """`Annotated[Ingest, part(Ingest)]`: a long-lived part of this process."""
+    return Within(lambda call: call.parts.get(kind))
