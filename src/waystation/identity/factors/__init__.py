@@ -1,0 +1,1 @@
+"""More than a password: codes of an app, recovery codes, passkeys, and the count of wrong tries."""
