@@ -64,7 +64,11 @@ async def _note_uses(gate: Gate, database: Database) -> None:
 
 
 def _write_uses(gate: Gate, database: Database) -> None:
-    used = gate.take_used()
-    if used:
-        with database.write() as tx:
+    used, heard = gate.take_used(), gate.take_heard()
+    if not used and not heard:
+        return
+    with database.write() as tx:
+        if used:
             store.use_credentials(tx, list(used.items()))
+        if heard:
+            store.seen(tx, [(key, at, client_ip) for key, (at, client_ip) in sorted(heard.items())])

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from waystation.kernel.errors import Invalid
+from waystation.kernel.succession import State as CredentialState
 
 KEY_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike when read aloud or from a screen
@@ -17,18 +18,32 @@ API_KEY_DAYS = 365 * 10
 CLAIM_HOURS = 24
 MOST_CLAIM_HOURS = 24 * 30
 MOST_NAME = 120
+OVERLAP = timedelta(days=30)
+"""How long a replaced key stays good for a device that has not used the new one yet."""
+REFRESH_GRACE = timedelta(minutes=2)
+"""Contract rule JR-13: a device that lost its new token with the power may renew with the old one once more."""
 
 Presence = Literal["online", "offline", "disabled", "never"]
 
 
-class CredentialState(StrEnum):
-    CANDIDATE = "candidate"
-    ACTIVE = "active"
-    RETIRED = "retired"
-
-
 class CredentialKind(StrEnum):
     API_KEY = "api_key"
+    PRE_SHARED_TOKEN = "pre_shared_token"  # noqa: S105  a kind, not a secret
+    CLIENT_SECRET = "client_secret"  # noqa: S105
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105
+
+    @property
+    def words(self) -> str:
+        """As a sentence names it: `an API key`."""
+        return KIND_WORDS[self]
+
+
+KIND_WORDS = {
+    CredentialKind.API_KEY: "an API key",
+    CredentialKind.PRE_SHARED_TOKEN: "a pre-shared token",
+    CredentialKind.CLIENT_SECRET: "a client secret",
+    CredentialKind.REFRESH_TOKEN: "a refresh token",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,11 @@ class Device:
     disabled_at: datetime | None
     last_seen_at: datetime | None
     last_ip: str | None
+    pending_since: datetime | None
+    said_id: str | None = None
+    is_on_trial: bool = False
+    online_seconds: int | None = None
+    stolen_at: datetime | None = None
 
     def presence(self, now: datetime, online_seconds: float) -> Presence:
         """Judged by traffic, not by what the device says of itself (contract rule G-15)."""
@@ -61,7 +81,8 @@ class Device:
             return "disabled"
         if self.last_seen_at is None:
             return "never"
-        return "online" if now - self.last_seen_at <= timedelta(seconds=online_seconds) else "offline"
+        patience = timedelta(seconds=max(online_seconds, self.online_seconds or 0))
+        return "online" if now - self.last_seen_at <= patience else "offline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +94,7 @@ class Credential:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    lineage: int
 
     def is_live(self, now: datetime) -> bool:
         return self.state is not CredentialState.RETIRED and (self.expires_at is None or self.expires_at > now)
@@ -86,6 +108,7 @@ class Provisioned:
     serial: str
     name: str
     api_key: str
+    kind: CredentialKind = CredentialKind.API_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +153,12 @@ def check_serial(serial: str) -> str:
     if not SERIAL.fullmatch(serial):
         raise Invalid("a serial has 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     return serial
+
+
+def check_external_id(value: str) -> str:
+    if not value.isprintable():
+        raise Invalid("a serial or MAC address has printable characters only")
+    return value
 
 
 def check_api_key(api_key: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from waystation.devices import model, store
 from waystation.devices.events import AccessChanged, DeviceDeleted
-from waystation.devices.model import Device, NewClaim, Provisioned
+from waystation.devices.model import CredentialKind, Device, NewClaim, Provisioned
+from waystation.homes import HomeDeleted
 from waystation.kernel import audit, outbox, secrets
 from waystation.kernel.audit import Actor
 from waystation.kernel.db import Tx
@@ -17,11 +18,19 @@ REPEAT_HOURS = 24  # how long the same claim may be asked again after its answer
 
 
 def register(
-    tx: Tx, by: Actor, home_id: int, now: datetime, *, name: str, model_text: str = "", serial: str = ""
+    tx: Tx,
+    by: Actor,
+    home_id: int,
+    now: datetime,
+    *,
+    name: str,
+    model_text: str = "",
+    serial: str = "",
+    days: float = model.API_KEY_DAYS,
 ) -> Provisioned:
-    """A new device with its first API key. Without a serial its key serves as one."""
-    device = _add(tx, home_id, now, name=name, model_text=model_text, serial=serial)
-    api_key = _give_key(tx, device.id, now)
+    """A new device with its first API key, good for so many days. Without a serial its key serves as one."""
+    device = add_device(tx, home_id, now, name=name, model_text=model_text, serial=serial)
+    api_key = _give_key(tx, device.id, now, expires_at=now + timedelta(days=days))
     audit.note(tx, by, "registered a device", f"device:{device.key}", now=now, name=device.name)
     announce(tx, device, "registered", now)
     return Provisioned(device.key, device.serial, device.name, api_key)
@@ -81,7 +90,7 @@ def claim(
     if store.digest_is_known(tx, digest):
         raise Conflict("this api_key is in use already; make a new one and claim again")
     device = store.by_id(tx, found.device_id) if found.device_id is not None else None
-    device = device or _add(
+    device = device or add_device(
         tx,
         found.home_id,
         now,
@@ -91,11 +100,13 @@ def claim(
     )
     for kind in EXTERNAL_KINDS:
         if external_ids.get(kind):
-            store.add_external_id(tx, device.home_id, device.id, kind=kind, value=str(external_ids[kind])[:128])
+            value = model.check_external_id(str(external_ids[kind])[:128])
+            store.add_external_id(tx, device.home_id, device.id, kind=kind, value=value)
     _give_key(tx, device.id, now, api_key)
     if not store.use_claim(tx, found.id, now, device_id=device.id, credential_digest=digest):
         raise NotFound("this claim code was used a moment ago; make a new one on the devices page")
-    audit.note(tx, Actor(f"device:{device.key}"), "claimed", f"device:{device.key}", now=now, name=device.name)
+    itself = Actor(f"device:{device.key}", home_id=device.home_id)
+    audit.note(tx, itself, "claimed", f"device:{device.key}", now=now, name=device.name)
     announce(tx, device, "claimed", now, claim=str(found.id))
     return Provisioned(device.key, device.serial, device.name, api_key)
 
@@ -110,11 +121,53 @@ def _claimed_before(tx: Tx, found: Any, api_key: str, now: datetime) -> Provisio
     return Provisioned(device.key, device.serial, device.name, api_key)
 
 
-def new_api_key(tx: Tx, by: Actor, device: Device, now: datetime) -> Provisioned:
-    """One more key; those before it stay good until they are revoked."""
-    api_key = _give_key(tx, device.id, now)
-    audit.note(tx, by, "made an API key", f"device:{device.key}", now=now)
-    return Provisioned(device.key, device.serial, device.name, api_key)
+def new_credential(
+    tx: Tx,
+    by: Actor,
+    device: Device,
+    now: datetime,
+    *,
+    kind: CredentialKind = CredentialKind.API_KEY,
+    days: float | None = None,
+) -> Provisioned:
+    """One more key or secret, shown this once; those before it stay good until they are revoked."""
+    if kind is CredentialKind.REFRESH_TOKEN:
+        raise Invalid("a refresh token is given to the device itself when it registers")
+    if days is not None and not 0 < days <= model.API_KEY_DAYS:
+        raise Invalid(f"a credential is good for up to {model.API_KEY_DAYS} days")
+    days = model.API_KEY_DAYS if days is None else days
+    secret = _give_key(tx, device.id, now, kind=kind, expires_at=now + timedelta(days=days))
+    audit.note(tx, by, f"made {kind.words}", f"device:{device.key}", now=now)
+    return Provisioned(device.key, device.serial, device.name, secret, kind)
+
+
+def rotate(
+    tx: Tx,
+    by: Actor,
+    device: Device,
+    now: datetime,
+    *,
+    credential_id: int,
+    overlap: timedelta = model.OVERLAP,
+    days: float = model.API_KEY_DAYS,
+) -> Provisioned:
+    """A successor of one key, shown this once. The old one is good until the new one's first use or the overlap's end.
+
+    NotFound when the device has no live credential of that number, Conflict when the device renews it by itself.
+    """
+    found = next((one for one in store.credentials(tx, device.id) if one.id == credential_id), None)
+    if found is None or not found.is_live(now):
+        raise NotFound("there is no live credential of that number on this device")
+    if found.kind is CredentialKind.REFRESH_TOKEN:
+        raise Conflict("the device renews this credential by itself; revoke it and pair the device again instead")
+    if not timedelta() <= overlap <= timedelta(days=model.API_KEY_DAYS):
+        raise Invalid("the overlap cannot be negative, nor longer than a key lives")
+    until = now + timedelta(days=days)
+    secret = _give_key(tx, device.id, now, kind=found.kind, lineage=found.lineage, expires_at=until)
+    store.shorten(tx, found.id, now + overlap)
+    audit.note(tx, by, f"rotated {found.kind.words}", f"device:{device.key}", now=now, credential=found.id)
+    access_changed(tx, device, now, kick=False)  # caches hold when the old one ends
+    return Provisioned(device.key, device.serial, device.name, secret, found.kind)
 
 
 def revoke(tx: Tx, by: Actor, device: Device, now: datetime, *, credential_id: int | None = None) -> int:
@@ -122,8 +175,9 @@ def revoke(tx: Tx, by: Actor, device: Device, now: datetime, *, credential_id: i
     retired = store.retire(tx, device.id, now, credential_id=credential_id)
     if not retired:
         raise NotFound("there is no live credential of that number on this device")
+    store.end_registrations(tx, device.id, now)
     audit.note(tx, by, "revoked a credential", f"device:{device.key}", now=now, credential=credential_id or "all")
-    _access_changed(tx, device, now)
+    access_changed(tx, device, now)
     return retired
 
 
@@ -132,7 +186,7 @@ def rename(tx: Tx, by: Actor, device: Device, now: datetime, *, name: str, model
     store.rename(tx, device.id, name, model_text)
     audit.note(tx, by, "renamed a device", f"device:{device.key}", now=now, name=name, model=model_text)
     announce(tx, device, "renamed", now)
-    _access_changed(tx, device, now, kick=False)  # caches hold its name
+    access_changed(tx, device, now, kick=False)  # caches hold its name
 
 
 def disable(tx: Tx, by: Actor, device: Device, now: datetime) -> None:
@@ -141,7 +195,7 @@ def disable(tx: Tx, by: Actor, device: Device, now: datetime) -> None:
         raise Conflict(f"{device.name} is disabled already")
     audit.note(tx, by, "disabled a device", f"device:{device.key}", now=now)
     announce(tx, device, "disabled", now)
-    _access_changed(tx, device, now)
+    access_changed(tx, device, now)
 
 
 def enable(tx: Tx, by: Actor, device: Device, now: datetime) -> None:
@@ -155,17 +209,29 @@ def delete(tx: Tx, by: Actor, device: Device, now: datetime, *, typed_name: str)
     """With all its data, for good; the person types its name to say that this one is meant."""
     if typed_name.strip() != device.name:
         raise Invalid(f"type the device's name, {device.name}, to delete it")
-    _access_changed(tx, device, now)
+    access_changed(tx, device, now)
     tx.tell(DeviceDeleted(device.id, device.key, device.home_id), now)
     store.delete(tx, device.id)
     audit.note(tx, by, "deleted a device", f"device:{device.key}", now=now, name=device.name)
     announce(tx, device, "deleted", now)
 
 
+def delete_all(tx: Tx, told: HomeDeleted, now: datetime) -> None:
+    """Of a home that goes."""
+    for device in store.search(tx, told.home_id, "", 1_000_000):
+        delete(tx, told.by, device, now, typed_name=device.name)
+
+
 def announce(tx: Tx, device: Device, event: str, now: datetime, **more: Any) -> None:
     """Pages of the home hear of it on the bus."""
     body = {"key": device.key, "name": device.name, "event": event, **more}
     outbox.notice(tx, f"devices.{device.home_id}.{device.key}", body, now)
+
+
+def access_changed(tx: Tx, device: Device, now: datetime, *, kick: bool = True) -> None:
+    """What was proven is forgotten in every process; with `kick` live connections end."""
+    tx.tell(AccessChanged(device.id), now)
+    outbox.notice(tx, f"access.{device.key}", {"device_id": device.id, "kick": kick}, now)
 
 
 def find(tx: Tx, home_id: int, key: str) -> Device:
@@ -183,7 +249,16 @@ def find_any(tx: Tx, home_id: int, name: str) -> Device:
     return device
 
 
-def _add(tx: Tx, home_id: int, now: datetime, *, name: str, model_text: str, serial: str) -> Device:
+def add_device(
+    tx: Tx,
+    home_id: int,
+    now: datetime,
+    *,
+    name: str,
+    model_text: str,
+    serial: str,
+    online_seconds: int | None = None,
+) -> Device:
     key = model.new_key()
     serial = model.check_serial(serial) if serial else key
     if not store.serial_is_free(tx, serial):
@@ -194,7 +269,7 @@ def _add(tx: Tx, home_id: int, now: datetime, *, name: str, model_text: str, ser
         "name": model.check_name(name or key),
         "model": model.check_model(model_text),
     }
-    device_id = store.add(tx, home_id=home_id, created_at=now, **values)
+    device_id = store.add(tx, home_id=home_id, created_at=now, online_seconds=online_seconds, **values)
     device = store.by_id(tx, device_id)
     assert device is not None
     return device
@@ -206,13 +281,18 @@ def _free_serial(tx: Tx, external_ids: Mapping[str, str]) -> str:
     return serial if model.SERIAL.fullmatch(serial) and store.serial_is_free(tx, serial) else ""
 
 
-def _give_key(tx: Tx, device_id: int, now: datetime, api_key: str = "") -> str:
-    api_key = api_key or secrets.new_secret()
-    expires_at = now + timedelta(days=model.API_KEY_DAYS)
-    store.add_credential(tx, device_id, secrets.digest(api_key), now, hint=f"{api_key[:4]}…", expires_at=expires_at)
-    return api_key
-
-
-def _access_changed(tx: Tx, device: Device, now: datetime, *, kick: bool = True) -> None:
-    tx.tell(AccessChanged(device.id), now)
-    outbox.notice(tx, f"access.{device.key}", {"device_id": device.id, "kick": kick}, now)
+def _give_key(
+    tx: Tx,
+    device_id: int,
+    now: datetime,
+    secret: str = "",
+    *,
+    kind: CredentialKind = CredentialKind.API_KEY,
+    lineage: int | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """The first of a lineage, or the successor of the one that is in force in `lineage`."""
+    secret = secret or secrets.new_secret()
+    until = expires_at or now + timedelta(days=model.API_KEY_DAYS)
+    store.add_credential(tx, device_id, secret, now, kind=kind, lineage=lineage, expires_at=until)
+    return secret
