@@ -96,7 +96,7 @@ def _values(values: NDArray[Any], kind: Kind) -> tuple[int, int, int, bytes]:
         return (TEXT, *_texts(values))
     if kind == Kind.BOOLEAN:
         return BITS, 0, 0, np.packbits(values != 0).tobytes()
-    found = _as_integers(values)
+    found = as_integers(values)
     if found is None:
         return RAW, 0, 8, _transposed(values)
     digits, integers = found
@@ -115,7 +115,7 @@ def _decoded(body: bytes, form: int, width: int, *, first_value: int, count: int
     return np.cumsum(steps) / 10**form
 
 
-def _as_integers(values: Floats) -> tuple[int, Ints] | None:
+def as_integers(values: Floats) -> tuple[int, Ints] | None:
     """The fewest digits with which every value is an integer exactly, its sign of zero included."""
     biggest = max(float(values.max()), -float(values.min()))
     few = values[:16]

@@ -3,15 +3,14 @@
 import json
 import math
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
 
-from waystation.kernel.clock import from_micros, iso, micros, parse_iso
 from waystation.kernel.errors import Invalid, TooLarge
+from waystation.kernel.own_time import own_time
 from waystation.telemetry.model import Sample
 
 METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
@@ -22,7 +21,7 @@ MOST_KNOWN_METRICS = 20_000
 Value = float | bool | Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)] | None
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """One reading as it stands on the wire."""
 
     values: dict[str, Value]
@@ -43,22 +42,11 @@ class Limits:
     max_unpacked_bytes: int = 8 * 1_048_576
 
 
-def unpacked(body: bytes, encoding: bytes, limits: Limits) -> bytes:
-    """The body without its Content-Encoding; a gzip bomb is given up at the limit, before it takes memory."""
-    if encoding in (b"", b"identity"):
-        return body
-    if encoding not in (b"gzip", b"x-gzip"):
-        raise Invalid(f"Content-Encoding {encoding[:20].decode('latin-1')!r} is not understood; send gzip or none")
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        plain = stream.decompress(body, limits.max_unpacked_bytes + 1)
-    except zlib.error as fault:
-        raise Invalid("the body is not gzip, though its Content-Encoding says so") from fault
-    if len(plain) > limits.max_unpacked_bytes:
-        raise TooLarge(f"the unpacked body is larger than {limits.max_unpacked_bytes} bytes; send it in parts")
-    if not stream.eof or stream.unused_data:
-        raise Invalid("the gzip body is cut short or has something behind it")
-    return plain
+class Span(NamedTuple):
+    """When a device's own time may surely lie, in whole milliseconds."""
+
+    first: int
+    last: int
 
 
 def samples(body: bytes, now: int, limits: Limits) -> list[Sample]:
@@ -70,7 +58,8 @@ def samples(body: bytes, now: int, limits: Limits) -> list[Sample]:
     if not lines:
         raise Invalid("the body holds no reading")
     _refuse_too_many(lines, limits)
-    taken = (_sample(line, number, now, limits) for number, line in enumerate(lines, 1))
+    span = Span(now // 1000 - limits.max_past_days * 86_400_000 + 1, now // 1000 + limits.max_future_seconds * 1000)
+    taken = [_sample(line, number, now, limits=limits, span=span) for number, line in enumerate(lines, 1)]
     return [sample for sample in taken if sample.values]
 
 
@@ -93,7 +82,7 @@ def _one_or_ndjson(body: bytes) -> Sequence[Line]:
 
 
 def _refuse_too_many(lines: Sequence[Line], limits: Limits) -> None:
-    count = sum(len(line.values) for line in lines)
+    count = sum([len(line.values) for line in lines])
     if count > limits.max_values:
         raise TooLarge(f"this call carries {count} values; at most {limits.max_values} are taken at once")
 
@@ -101,21 +90,33 @@ def _refuse_too_many(lines: Sequence[Line], limits: Limits) -> None:
 _known_metrics: set[str] = set()
 
 
-def _sample(line: Line, number: int, now: int, limits: Limits) -> Sample:
-    values = line.values
+def _sample(line: Line, number: int, now: int, *, limits: Limits, span: Span) -> Sample:
+    """Done for every reading: the usual one, whole milliseconds and numbers under known names, takes the short way."""
+    values, at = line.values, line.at
     if not values:
         raise Invalid(f"reading {number} has no values")
-    if not values.keys() <= _known_metrics:
-        _learn(values, number)
+    usual = True
+    for metric, value in values.items():
+        if metric not in _known_metrics:
+            _learn(values, number)
+        usual = usual and value.__class__ is float
+    given = values if usual else _looked_at(values, number)
+    if at.__class__ is int and span.first <= cast("int", at) <= span.last:
+        at = cast("int", at) * 1000
+    elif at is not None:
+        at = _time(at, number, now, limits)
+    return Sample(at, cast("dict[str, float | bool | str]", given))
+
+
+def _looked_at(values: dict[str, Value], number: int) -> dict[str, Value]:
+    """Without nulls."""
     absent = False
     for metric, value in values.items():
         if value is None:
             absent = True
         elif value.__class__ is str and "\x00" in cast("str", value):
             raise Invalid(f"reading {number}: value of {metric!r} contains a NUL character")
-    given = {metric: value for metric, value in values.items() if value is not None} if absent else values
-    at = None if line.at is None else _time(line.at, number, now, limits)
-    return Sample(at, cast("dict[str, float | bool | str]", given))
+    return {metric: value for metric, value in values.items() if value is not None} if absent else values
 
 
 def _learn(values: dict[str, Value], number: int) -> None:
@@ -128,30 +129,10 @@ def _learn(values: dict[str, Value], number: int) -> None:
 
 
 def _time(given: float | str, number: int, now: int, limits: Limits) -> int:
-    if isinstance(given, str):
-        at = _iso_micros(given, number)
-    else:
-        at = given * 1000 if isinstance(given, int) else round(given * 1000)
-    if at < now - limits.max_past_days * 86_400_000_000:
-        raise Invalid(f"reading {number}: at {_shown(at, given)} is more than {limits.max_past_days} days ago")
-    if at > now + limits.max_future_seconds * 1_000_000:
-        raise Invalid(f"reading {number}: at {_shown(at, given)} is more than {limits.max_future_seconds} s ahead")
-    return at
-
-
-def _iso_micros(given: str, number: int) -> int:
     try:
-        return micros(parse_iso(given))
+        return own_time(given, now, past_days=limits.max_past_days, future_seconds=limits.max_future_seconds)
     except Invalid as fault:
         raise Invalid(f"reading {number}: at {fault.sentence}") from fault
-
-
-def _shown(at: int, given: float | str) -> str:
-    """The time as understood: epoch seconds sent for milliseconds show as 1970."""
-    try:
-        return f"{iso(from_micros(at))} ({str(given)[:40]})"
-    except (OverflowError, ValueError):
-        return str(given)[:40]
 
 
 def _explained(body: bytes, fault: Exception) -> str:

@@ -5,12 +5,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from waystation.devices import Gate
+from waystation.kernel.bus import Bus
 from waystation.kernel.mqtt import MqttLink
+from waystation.kernel.mqtt_waiting import Kicks
 from waystation.kernel.parts import Parts
 from waystation.kernel.stopping import Stopping
 from waystation.telemetry.ingest import Ingest
+from waystation.telemetry.keeping.quota import CHANGED
 from waystation.telemetry.live import Live
 from waystation.telemetry.mqtt import Readings
+from waystation.telemetry.throttle import Throttle
 
 
 @asynccontextmanager
@@ -20,13 +24,22 @@ async def take_readings(parts: Parts) -> AsyncGenerator[None]:
     Enter it before the MQTT link starts: a name must be served before the first device is let in.
     """
     ingest = parts.get(Ingest)
+    await asyncio.to_thread(ingest.quota.start)
     ingest.start()
+    told = parts.get(Bus).subscribe(CHANGED, ingest.quota.nudge)
     if parts.has(MqttLink):
-        parts.get(MqttLink).serve("telemetry", Readings(parts.get(Gate), ingest).settle)
+        _serve_mqtt(parts, parts.get(MqttLink))
     try:
         yield
     finally:
+        told()
         await asyncio.to_thread(ingest.close)
+        await asyncio.to_thread(ingest.quota.close)
+
+
+def _serve_mqtt(parts: Parts, link: MqttLink) -> None:
+    readings = Readings(parts.get(Gate), parts.get(Ingest), parts.get(Throttle), Kicks(link))
+    link.serve("telemetry", readings.settle)
 
 
 @asynccontextmanager

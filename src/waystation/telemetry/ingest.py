@@ -15,9 +15,11 @@ from waystation.devices import CallingDevice
 from waystation.kernel.clock import Clock, from_micros, micros
 from waystation.kernel.db import Database, Tx
 from waystation.kernel.errors import DomainError, StorageFull
+from waystation.kernel.packed import unpacked
 from waystation.kernel.settings import Settings
 from waystation.kernel.writer import Writer
 from waystation.telemetry import decode, store
+from waystation.telemetry.keeping.quota import Quota
 from waystation.telemetry.model import Row, Sample, Stamped, arrived, by_mqtt, own, rows_of
 
 Seen = Callable[[Tx, Sequence[tuple[int, datetime, str | None]]], None]
@@ -65,6 +67,8 @@ class Arrival:
     stamped: Stamped
     at: int
     client_ip: str | None
+    home_id: int = 0
+    charge_bytes: int | None = None
 
 
 class Arrivals:
@@ -102,7 +106,7 @@ class Space:
         """StorageFull when less than the minimum is free."""
         if self.free_bytes < self._min_free_bytes:
             raise StorageFull(
-                f"less than {self._min_free_bytes >> 20} MiB of disk are free, so no readings are taken",
+                f"less than {self._min_free_bytes >> 20} MiB of disk are free, so nothing is taken",
                 retry_after_seconds=60,
             )
 
@@ -143,6 +147,7 @@ class Ingest:
         seen: Seen,
         told: Sequence[Stored] = (),
         slot: int = 1,
+        quota: Quota | None = None,
     ) -> None:
         self.limits = decode.Limits(
             max_past_days=settings.max_past_days,
@@ -159,6 +164,9 @@ class Ingest:
         self._seen = seen
         self._told = told
         self._presence = Presence()
+        self.after_commit: list[Callable[[], None]] = []  # called in the writer's thread
+        self.after_refusal: list[Callable[[CallingDevice], None]] = []
+        self.quota = quota or Quota(database, clock, settings.default_plan)
 
     def start(self) -> None:
         self.writer.start()
@@ -174,17 +182,32 @@ class Ingest:
         return self._decode(body, encoding)
 
     def _decode(self, body: bytes, encoding: bytes) -> list[Sample]:
-        plain = decode.unpacked(body, encoding, self.limits)
+        plain = unpacked(body, encoding, self.limits.max_unpacked_bytes)
         return decode.samples(plain, micros(self._clock.now()), self.limits)
 
-    async def put(
-        self, device: CallingDevice, samples: Sequence[Sample], client_ip: str | None, *, queued: Queued | None = None
-    ) -> Receipt:
-        """Stores all of the samples or none. After StorageFull and Unavailable the sender may try again."""
+    def check_room(self, device: CallingDevice) -> None:
+        """StorageFull when the disk or the plan of the home's owner has no room; ask before a body is looked at."""
         self.space.check()
+        self.quota.check(device.home_id)
+
+    async def put(
+        self,
+        device: CallingDevice,
+        samples: Sequence[Sample],
+        client_ip: str | None,
+        *,
+        queued: Queued | None = None,
+        charge_bytes: int | None = None,
+    ) -> Receipt:
+        """Stores all of the samples or none. After StorageFull and Unavailable the sender may try again.
+
+        `charge_bytes` is what the call counts against the owner's plan, when that does not follow from its values.
+        """
+        self.check_room(device)
         first = self._arrivals.take(max(len(samples), 1))
         rows = self._stamped(samples, first, queued)
-        await self.writer.put(Arrival(Stamped(device.id, rows), first, client_ip), len(rows) or 1)
+        arrival = Arrival(Stamped(device.id, rows), first, client_ip, device.home_id, charge_bytes)
+        await self.writer.put(arrival, len(rows) or 1)
         receipt = Receipt(len(rows), first)
         for tell in self._told:
             tell(device, samples, receipt)
@@ -197,12 +220,14 @@ class Ingest:
         self.faults.move_to_end(device.key)
         if len(self.faults) > MOST_FAULTS:
             self.faults.popitem(last=False)
+        for tell in self.after_refusal:
+            tell(device)
 
     def _stamped(self, samples: Sequence[Sample], first: int, queued: Queued | None) -> list[Row]:
         rows: list[Row] = []
         for number, sample in enumerate(samples):
-            if sample.at is not None:
-                stamp = own(sample.at)
+            if (at := sample.at) is not None:
+                stamp = own(at)
             elif queued is not None:
                 stamp = by_mqtt(queued.at + number, queued.sequence)
             else:
@@ -219,7 +244,11 @@ class Ingest:
 
     def _committed(self, batch: Sequence[Arrival], due: dict[int, Arrival]) -> None:
         self._presence.written(due)
+        for one in batch:
+            self.quota.add(one.home_id, one.stamped.device_id, one.stamped.rows, one.charge_bytes)
         values = sum(len(arrival.stamped.rows) for arrival in batch)
         CALLS.inc(len(batch))
         VALUES.inc(values)
         BATCH.observe(values)
+        for tell in self.after_commit:
+            tell()

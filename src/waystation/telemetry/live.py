@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -76,11 +76,23 @@ class Watch:
 
 @dataclass(slots=True)
 class Follower:
-    """Whom a watch follows, and what ends it."""
+    """Whom a watch follows, and what ends it: notices, and time when there are `seconds`.
+
+    With `metrics` only these of each device are told; device events are of `events_of`, or of all that are followed.
+    """
 
     home_id: int
     keys: Collection[str] | None = None
     ended_by: Sequence[str] = field(default_factory=tuple[str, ...])
+    metrics: Mapping[str, Collection[str]] | None = None
+    events_of: Collection[str] | None = None
+    seconds: float | None = None
+
+    def may_see(self, news: News) -> News:
+        if self.metrics is not None:
+            known = self.metrics.get(news.device, ())
+            news.values = {metric: value for metric, value in news.values.items() if metric in known}
+        return news
 
 
 class Live:
@@ -138,6 +150,8 @@ class Live:
         watch = Watch()
         ends = [self._bus.subscribe(subject, lambda _subject, _body: watch.end()) for subject in follower.ended_by]
         ends += self._subscribe(watch, follower)
+        if follower.seconds is not None:
+            ends.append(asyncio.get_running_loop().call_later(follower.seconds, watch.end).cancel)
         self._watches.add(watch)
         self.announce(follower.home_id)
         try:
@@ -149,14 +163,17 @@ class Live:
 
     def _subscribe(self, watch: Watch, follower: Follower) -> list[Unsubscribe]:
         def on_readings(_subject: str, body: bytes) -> None:
-            watch.tell(NEWS.decode(body))
+            news = follower.may_see(NEWS.decode(body))
+            if news.values or follower.metrics is None:
+                watch.tell(news)
 
         def on_device(_subject: str, body: bytes) -> None:
             watch.pass_on(body)
 
         names = ["*"] if follower.keys is None else sorted(follower.keys)
+        told_of = names if follower.events_of is None else sorted(follower.events_of)
         readings = [self._bus.subscribe(f"readings.{follower.home_id}.{name}", on_readings) for name in names]
-        return readings + [self._bus.subscribe(f"devices.{follower.home_id}.{name}", on_device) for name in names]
+        return readings + [self._bus.subscribe(f"devices.{follower.home_id}.{name}", on_device) for name in told_of]
 
 
 def _newest(device: CallingDevice, samples: Sequence[Sample], receipt: Receipt) -> News:

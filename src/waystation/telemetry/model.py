@@ -12,7 +12,9 @@ A reading that is stored never changes: of several values with one series and st
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
+
+import msgspec
 
 from waystation.kernel.errors import Invalid
 
@@ -34,9 +36,11 @@ class Kind(IntEnum):
 Value = float | bool | str
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One decoded line of a device. `at` is the device's own time in microseconds, or None when it gave none."""
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One decoded line of a device. `at` is the device's own time in microseconds, or None when it gave none.
+
+    There are as many as readings come in, and a frozen dataclass takes ten times as long to make.
+    """
 
     at: int | None
     values: dict[str, Value]
@@ -122,9 +126,14 @@ def kind_of(value: Value) -> Kind:
     return Kind.TEXT if isinstance(value, str) else Kind.NUMBER
 
 
+# Looked up for every value, which `Kind.TEXT` and its like would make much slower.
+NUMBER, BOOLEAN, TEXT = map(int, Kind)
+KIND_OF_CLASS: dict[type, int] = {float: NUMBER, int: NUMBER, bool: BOOLEAN, str: TEXT}
+
+
 def rows_of(sample: Sample, stamp: int) -> list[Row]:
-    return [
-        (metric, kind, stamp, value if kind == Kind.TEXT else float(value))
-        for metric, value in sample.values.items()
-        for kind in (kind_of(value),)
-    ]
+    rows: list[Row] = []
+    for metric, value in sample.values.items():
+        kind = KIND_OF_CLASS[value.__class__]
+        rows.append((metric, kind, stamp, cast("str", value) if kind == TEXT else float(value)))
+    return rows

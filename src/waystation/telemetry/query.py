@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from waystation.kernel.db import Tx
 from waystation.telemetry import codec, store
 from waystation.telemetry.codec import Floats, Ints, Run
-from waystation.telemetry.model import SOURCE_BITS, Cursor, Kind, Series, at_of
+from waystation.telemetry.model import Cursor, Kind, Series
 from waystation.telemetry.seal import merged
 from waystation.telemetry.store import Sealed
-
-MICROSECONDS = 1_000_000
 
 
 class LastValue(NamedTuple):
@@ -23,28 +21,30 @@ class LastValue(NamedTuple):
     value: float | str
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """One entry per bucket that has values; `starts` in microseconds. A mean beyond a float's range cannot arise."""
-
-    starts: Ints
-    least: Floats
-    greatest: Floats
-    means: Floats
-    counts: Ints
-
-
 def read(tx: Tx, series_ids: Collection[int], first: int, last: int) -> dict[int, Run]:
     """All values with stamps from `first` to `last`, both included; a series without any is left out."""
-    fresh = _unsealed(
-        tx, series_ids, first, last
-    )  # before the chunks: what is sealed in between is seen twice, not never
-    old = _opened(tx, store.chunks_between(tx, series_ids, first, last))
+    fresh, chunks = found(tx, series_ids, first, last)
+    old = opened(tx, chunks)
     whole = {
-        series_id: merged([_cut(run, first, last) for run in old.get(series_id, ())], fresh.get(series_id, ()))
+        series_id: merged([cut(run, first, last) for run in old.get(series_id, ())], fresh.get(series_id, ()))
         for series_id in old.keys() | fresh.keys()
     }
     return {series_id: run for series_id, run in whole.items() if len(run)}
+
+
+def found(tx: Tx, series_ids: Collection[int], first: int, last: int) -> tuple[dict[int, list[Run]], list[Sealed]]:
+    """What is in the tail, and the chunks; what came late for the range of a stripped one is left out."""
+    fresh = _unsealed(tx, series_ids, first, last)  # first: what is sealed in between is seen twice, not never
+    chunks = store.chunks_between(tx, series_ids, first, last)
+    for sealed in chunks:
+        if sealed.is_stripped and sealed.series_id in fresh:
+            left = [_without(run, sealed) for run in fresh.pop(sealed.series_id)]
+            fresh.update({sealed.series_id: left} if any(map(len, left)) else {})
+    return fresh, chunks
+
+
+def _without(run: Run, sealed: Sealed) -> Run:
+    return run.part((run.stamps < sealed.first) | (run.stamps > sealed.last))
 
 
 def _unsealed(tx: Tx, series_ids: Collection[int], first: int, last: int) -> dict[int, list[Run]]:
@@ -65,7 +65,9 @@ def _run(stamps: list[int], values: list[Any]) -> Run:
     return unsorted.part(order[kept])
 
 
-def _opened(tx: Tx, chunks: Sequence[Sealed]) -> dict[int, list[Run]]:
+def opened(tx: Tx, chunks: Iterable[Sealed]) -> dict[int, list[Run]]:
+    """By series, in their order; a stripped one gives nothing."""
+    chunks = _whole(chunks)
     data = store.contents(tx, [sealed.id for sealed in chunks])
     runs: dict[int, list[Run]] = {}
     for sealed in chunks:
@@ -73,7 +75,11 @@ def _opened(tx: Tx, chunks: Sequence[Sealed]) -> dict[int, list[Run]]:
     return runs
 
 
-def _cut(run: Run, first: int, last: int) -> Run:
+def _whole(chunks: Iterable[Sealed]) -> list[Sealed]:
+    return [sealed for sealed in chunks if not sealed.is_stripped]
+
+
+def cut(run: Run, first: int, last: int) -> Run:
     if run.stamps[0] >= first and run.stamps[-1] <= last:
         return run
     return run.part(slice(*np.searchsorted(run.stamps, (first, last + 1)).tolist()))
@@ -138,79 +144,6 @@ def _firsts(positions: Ints, stretch: Ints) -> Ints:
     return positions[np.diff(stretch[positions], prepend=-1) > 0]
 
 
-# By hour or day
-
-
-def aggregate(tx: Tx, series_ids: Collection[int], first: int, last: int, *, bucket_seconds: int) -> dict[int, Buckets]:
-    """Of numbers and booleans, by buckets that begin at whole multiples of their length since 1970, UTC.
-
-    A chunk that lies in one bucket, with nothing in the tail that may repeat it, counts by its facts and is not opened.
-    """
-    width = bucket_seconds * MICROSECONDS
-    fresh = _unsealed(tx, series_ids, first, last)
-    known: list[Sealed] = []
-    unknown: list[Sealed] = []
-    for sealed in store.chunks_between(tx, series_ids, first, last):
-        by_facts = _lies_in_one(sealed, first, last, width=width) and not _repeated(
-            sealed, fresh.get(sealed.series_id, ())
-        )
-        (known if by_facts else unknown).append(sealed)
-    opened = _opened(tx, unknown)
-    parts: dict[int, list[Parts]] = {}
-    for sealed in known:
-        parts.setdefault(sealed.series_id, []).append(_of_chunk(sealed, width))
-    for series_id in opened.keys() | fresh.keys():
-        run = merged([_cut(run, first, last) for run in opened.get(series_id, ())], fresh.get(series_id, ()))
-        parts.setdefault(series_id, []).append(_of_run(run, width))
-    return {series_id: _summed(some, width) for series_id, some in parts.items()}
-
-
-Parts = tuple[Ints, Floats, Floats, Floats, Ints]
-"""Columns of bucket number, least, greatest, sum, count; a value is a part of one."""
-
-
-def _lies_in_one(sealed: Sealed, first: int, last: int, *, width: int) -> bool:
-    inside = first <= sealed.first and sealed.last <= last and sealed.sum is not None
-    return inside and at_of(sealed.first) // width == at_of(sealed.last) // width
-
-
-def _repeated(sealed: Sealed, fresh: Iterable[Run]) -> bool:
-    return any(np.diff(np.searchsorted(run.stamps, (sealed.first, sealed.last + 1))).any() for run in fresh)
-
-
-def _of_chunk(sealed: Sealed, width: int) -> Parts:
-    number = at_of(sealed.first) // width
-    least, greatest, total = (np.array([fact], np.float64) for fact in (sealed.min, sealed.max, sealed.sum))
-    return np.array([number], np.int64), least, greatest, total, np.array([sealed.count], np.int64)
-
-
-def _of_run(run: Run, width: int) -> Parts:
-    return (run.stamps >> SOURCE_BITS) // width, run.values, run.values, run.values, np.ones(len(run), np.int64)
-
-
-def _summed(parts: Sequence[Parts], width: int) -> Buckets:
-    numbers, least, greatest, sums, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(np.diff(numbers[order], prepend=numbers[order[:1]] - 1))
-    total = np.add.reduceat(counts[order], starts)
-    return Buckets(
-        starts=numbers[order][starts] * width,
-        least=np.minimum.reduceat(least[order], starts),
-        greatest=np.maximum.reduceat(greatest[order], starts),
-        means=_means(sums[order], total, starts),
-        counts=total,
-    )
-
-
-def _means(sums: Floats, counts: Ints, starts: Ints) -> Floats:
-    with np.errstate(over="ignore"):
-        totals = np.add.reduceat(sums, starts)
-    if np.isfinite(totals).all():
-        return totals / counts
-    lengths = np.diff(starts, append=len(sums))
-    return np.add.reduceat(sums / np.repeat(counts, lengths), starts)  # less exact, but never beyond a float
-
-
 # Raw pages
 
 
@@ -224,13 +157,13 @@ def raw(tx: Tx, series_ids: Collection[int], first: int, last: int, *, limit: in
     """The first `limit` values by stamp and series, from behind `after`; opens no more chunks than it must."""
     if after is not None:
         first = max(first, after.stamp)
-    fresh = _unsealed(tx, series_ids, first, last)
-    chunks = store.chunks_between(tx, series_ids, first, last)
+    fresh, chunks = found(tx, series_ids, first, last)
+    chunks = _whole(chunks)
     until = _far_enough(chunks, first, last, limit=limit)
-    opened = _opened(tx, [sealed for sealed in chunks if sealed.first <= until])
+    old = opened(tx, [sealed for sealed in chunks if sealed.first <= until])
     runs: dict[int, Run] = {}
-    for series_id in opened.keys() | fresh.keys():
-        whole = merged(opened.get(series_id, ()), fresh.get(series_id, ()))
+    for series_id in old.keys() | fresh.keys():
+        whole = merged(old.get(series_id, ()), fresh.get(series_id, ()))
         start = first + 1 if after is not None and first == after.stamp and series_id <= after.series_id else first
         runs[series_id] = whole.part(slice(*np.searchsorted(whole.stamps, (start, until + 1)).tolist()))
     return _page(runs, limit)
@@ -262,37 +195,37 @@ def _page(runs: Mapping[int, Run], limit: int) -> Page:
 
 def newest(tx: Tx, series_ids: Collection[int], first: int, last: int, *, limit: int) -> dict[int, Run]:
     """Of each series the newest `limit` values of the range, ascending."""
-    fresh = _unsealed(tx, series_ids, first, last)
+    fresh, chunks = found(tx, series_ids, first, last)
     wanted: list[Sealed] = []
     enough: dict[int, int] = {}
-    for sealed in reversed(store.chunks_between(tx, series_ids, first, last)):
+    for sealed in reversed(_whole(chunks)):
         if enough.get(sealed.series_id, 0) < limit:
             wanted.append(sealed)
             within = first <= sealed.first and sealed.last <= last
             enough[sealed.series_id] = enough.get(sealed.series_id, 0) + (sealed.count if within else 0)
-    opened = _opened(tx, wanted)
+    old = opened(tx, wanted)
     runs: dict[int, Run] = {}
-    for series_id in opened.keys() | fresh.keys():
-        old = [_cut(run, first, last) for run in reversed(opened.get(series_id, []))]
-        runs[series_id] = merged(old, fresh.get(series_id, ())).part(slice(-limit, None))
+    for series_id in old.keys() | fresh.keys():
+        sealed_runs = [cut(run, first, last) for run in reversed(old.get(series_id, []))]
+        runs[series_id] = merged(sealed_runs, fresh.get(series_id, ())).part(slice(-limit, None))
     return {series_id: run for series_id, run in runs.items() if len(run)}
 
 
 # Last values
 
 
-def last_values(tx: Tx, device_ids: Collection[int]) -> list[LastValue]:
-    """Of every series of these devices the value with the latest time, by device and metric."""
-    known = store.series_of(tx, device_ids)
+def last_values(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[LastValue]:
+    """Of every series of these devices (or of these metrics of them) the latest value, by device and metric."""
+    known = store.series_of(tx, device_ids, metrics)
     ids = [series.id for series in known]
     fresh = store.newest_of_tail(tx, ids)  # before the sealed ones, as in read
     newest = {row[0]: row for row in store.newest_sealed(tx, ids)}
     for row in fresh:
         if row[0] not in newest or row[1] > newest[row[0]][1]:
             newest[row[0]] = row
-    return [LastValue(series, *_stamp_and_value(newest[series.id])) for series in known if series.id in newest]
+    return [_last(series, newest[series.id]) for series in known if series.id in newest]
 
 
-def _stamp_and_value(row: Sequence[Any]) -> tuple[int, float | str]:
+def _last(series: Series, row: Sequence[Any]) -> LastValue:
     _, stamp, value, text = row
-    return stamp, value if text is None else text
+    return LastValue(series, stamp, value if text is None else text)

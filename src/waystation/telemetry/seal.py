@@ -10,15 +10,16 @@ import numpy as np
 import structlog
 
 from waystation.kernel.db import Database, Tx
-from waystation.telemetry import codec, store
+from waystation.telemetry import codec, follow, hours, store
 from waystation.telemetry.codec import Ints, Run
+from waystation.telemetry.keeping.store import count_dropped, kept_since
 from waystation.telemetry.model import Kind
 from waystation.telemetry.store import Columns, Sealed, Span, Turn
 
 log = structlog.get_logger(__name__)
 
 ENOUGH_ROWS = 20_000
-MOST_ROWS = 100_000
+MOST_ROWS = 50_000  # taking twice as many from the tail keeps writers waiting twice as long
 LONGEST_WAIT = timedelta(minutes=15)
 GROWTH = 4  # a chunk takes in the one before it until that one is this many times as long
 
@@ -34,6 +35,7 @@ class Slice:
     runs: Mapping[int, Run]  # by series, without duplicates
     pieces: Mapping[int, Sequence["Piece"]]  # what is to be written, by series
     contents: Mapping[int, bytes]  # of the chunks that are rewritten
+    late: Mapping[int, int]  # how many values of a series are older than what is kept of it
 
 
 @dataclass(slots=True)
@@ -79,16 +81,19 @@ def _slice(tx: Tx, now: datetime) -> Slice | None:
     turn, span = store.turn(tx), store.tail_span(tx)
     if span is None or not _is_due(span, turn, now):
         return None
-    span, rows = store.oldest_of_tail(tx, MOST_ROWS)
+    unread = follow.unread(tx, span, now)
+    if unread <= span.lo:
+        return None
+    span, rows = store.oldest_of_tail(tx, MOST_ROWS, before=unread)
     kinds = store.kinds_of(tx, np.unique(rows.series_ids).tolist())
-    runs = dict(_runs(rows, kinds))
+    runs, late = _kept(dict(_runs(rows, kinds)), kept_since(tx, kinds.keys()))
     around = store.chunks_around(tx, {series_id: int(run.stamps[0]) for series_id, run in runs.items()})
     pieces = {
         series_id: plan(around.get(series_id, ()), run.stamps, codec.most_in_chunk(kinds[series_id]))
         for series_id, run in runs.items()
     }
     rewritten = [sealed.id for some in pieces.values() for piece in some for sealed in piece.chunks]
-    return Slice(turn, span, len(rows.stamps), kinds, runs, pieces, store.contents(tx, rewritten))
+    return Slice(turn, span, len(rows.stamps), kinds, runs, pieces, store.contents(tx, rewritten), late)
 
 
 def _is_due(span: Span, turn: Turn | None, now: datetime) -> bool:
@@ -113,20 +118,37 @@ def _runs(rows: Columns, kinds: Mapping[int, Kind]) -> Iterator[tuple[int, Run]]
             yield series_id, Run(stamps[start:end], found)
 
 
+def _kept(runs: Mapping[int, Run], since: Mapping[int, int]) -> tuple[dict[int, Run], dict[int, int]]:
+    """Without values whose time on their series has passed already, and how many these were."""
+    kept: dict[int, Run] = {}
+    late: dict[int, int] = {}
+    for series_id, run in runs.items():
+        first = int(run.stamps.searchsorted(since[series_id])) if series_id in since else 0
+        if first:
+            late[series_id] = first
+        if first < len(run):
+            kept[series_id] = run.part(slice(first, None))
+    return kept, late
+
+
 def plan(chunks: Sequence[Sealed], stamps: Ints, most: int) -> list[Piece]:
     """Which chunks of a series are rewritten with which of the new stamps; both in order of time.
 
     New values inside a chunk's range go into that chunk. Those between two chunks, or behind the last one, become a
     chunk that takes in the ones before it as long as these are not much longer, so a value is rewritten a few times.
+    A chunk that was stripped stays as it is, and new values inside its range are not kept.
     """
     pieces: list[Piece] = []
     at = 0
     for sealed in chunks:
         before, inside = np.searchsorted(stamps, (sealed.first, sealed.last + 1)).tolist()
         _push(pieces, Piece(new=[slice(at, before)] * (before > at), count=before - at), most)
+        at = inside
+        if sealed.is_stripped:
+            pieces.append(Piece(count=most + 1))  # nothing is merged over it
+            continue
         new = [slice(before, inside)] * (inside > before)
         _push(pieces, Piece([sealed], new, sealed.count + inside - before), most)
-        at = inside
     _push(pieces, Piece(new=[slice(at, len(stamps))] * (len(stamps) > at), count=len(stamps) - at), most)
     return [piece for piece in pieces if piece.new]
 
@@ -178,8 +200,10 @@ def _split(run: Run, most: int) -> Iterator[Run]:
 
 def row_of(series_id: int, run: Run, kind: Kind) -> tuple[Any, ...]:
     """In the order of store.NEW_CHUNK."""
-    facts = (None, None, None) if kind == Kind.TEXT else summary(run.values)
-    return series_id, int(run.stamps[0]), int(run.stamps[-1]), len(run), *facts, codec.encode(run, kind)
+    facts, by_hour = (
+        ((None, None, None), None) if kind == Kind.TEXT else (summary(run.values), hours.worth_keeping(run))
+    )
+    return series_id, int(run.stamps[0]), int(run.stamps[-1]), len(run), *facts, codec.encode(run, kind), by_hour
 
 
 def summary(values: codec.Floats) -> tuple[float, float, float | None]:
@@ -195,5 +219,7 @@ def _exchange(tx: Tx, taken: Slice, written: Written, now: datetime) -> None:
     if not store.replace_chunks(tx, written.old, written.chunks):
         raise _NotNow
     store.keep_newest(tx, written.newest)
+    count_dropped(tx, taken.late)
     if store.drop_tail(tx, taken.span) != taken.rows:  # PostgreSQL: a slow transaction put a row in between
         raise _NotNow
+    follow.restart(tx)

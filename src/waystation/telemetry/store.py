@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy.dialects import postgresql, sqlite
 
 from waystation.kernel.clock import EPOCH, Clock, SystemClock
 from waystation.kernel.db import Moment, Tx, metadata, type_of_id
-from waystation.telemetry.model import Kind, Series, Stamped
+from waystation.kernel.prepared import Prepared, many
+from waystation.kernel.prepared import among as one_of
+from waystation.telemetry.model import TEXT, Kind, Series, Stamped
 
 series = sa.Table(
     "series",
@@ -40,6 +41,8 @@ tail = sa.Table(
 )
 
 # Sealed runs of one series; the chunks of a series never overlap. Sums are null for text, and where they overflow.
+# `hours` is null where they would cost much beside the data, which is empty where only the hours were kept. They come
+# before it, for SQLite reads a row from its front.
 chunk = sa.Table(
     "chunk",
     metadata,
@@ -51,6 +54,7 @@ chunk = sa.Table(
     sa.Column("min", sa.Double),
     sa.Column("max", sa.Double),
     sa.Column("sum", sa.Double),
+    sa.Column("hours", sa.LargeBinary),
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Index("chunk_by_series_and_time", "series_id", "last_stamp", "first_stamp"),
 )
@@ -117,18 +121,12 @@ def append(tx: Tx, ids: SeriesIds, arrived: Sequence[Stamped]) -> None:
 
 
 def _append(tx: Tx, ids: Mapping[SeriesKey, int], arrived: Sequence[Stamped]) -> None:
-    numbers = [
-        (ids[stamped.device_id, metric, kind], stamp, value)
-        for stamped in arrived
-        for metric, kind, stamp, value in stamped.rows
-        if kind != Kind.TEXT
-    ]
-    texts = [
-        (ids[stamped.device_id, metric, kind], stamp, value)
-        for stamped in arrived
-        for metric, kind, stamp, value in stamped.rows
-        if kind == Kind.TEXT
-    ]
+    numbers: list[Sequence[Any]] = []
+    texts: list[Sequence[Any]] = []
+    for stamped in arrived:
+        device_id = stamped.device_id
+        for metric, kind, stamp, value in stamped.rows:
+            (texts if kind == TEXT else numbers).append((ids[device_id, metric, kind], stamp, value))
     _insert(tx, (tail.c.series_id, tail.c.stamp, tail.c.value), numbers)
     _insert(tx, (tail.c.series_id, tail.c.stamp, tail.c.text), texts)
 
@@ -138,8 +136,7 @@ def _made(tx: Tx, keys: Collection[SeriesKey], now: datetime) -> dict[SeriesKey,
         {"device_id": device_id, "metric": metric, "kind": int(kind), "created_at": now}
         for device_id, metric, kind in sorted(keys)  # in one order everywhere, so that two processes cannot deadlock
     ]
-    insert = sqlite.insert if tx.is_sqlite else postgresql.insert
-    tx.execute(insert(series).on_conflict_do_nothing(), rows)
+    tx.execute(tx.insert(series).on_conflict_do_nothing(), rows)
     of_devices = sa.select(series).where(among(tx, series.c.device_id, {device_id for device_id, _, _ in keys}))
     ids = {(row.device_id, row.metric, row.kind): row.id for row in tx.all(of_devices)}
     return {key: ids[key] for key in keys}
@@ -162,27 +159,32 @@ def among(tx: Tx, column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.Colum
     """`column in (…)` with one parameter, however many ids there are."""
     if tx.is_sqlite:
         return column.in_(sa.select(sa.func.json_each(str(list(ids))).table_valued("value").c.value))
-    return column == sa.any_(sa.cast(list(ids), postgresql.ARRAY(sa.BigInteger)))
+    return column == sa.any_(sa.cast(list(ids), sa.ARRAY(sa.BigInteger)))
 
 
 # Series
 
 KINDS = tuple(Kind)
+SERIES = sa.select(series.c.id, series.c.device_id, series.c.metric, series.c.kind, series.c.unit).order_by(
+    series.c.device_id, series.c.metric, series.c.kind
+)
+SERIES_OF = Prepared(lambda on: SERIES.where(one_of(on, series.c.device_id, "devices")))
+SERIES_NAMED = Prepared(
+    lambda on: SERIES.where(one_of(on, series.c.device_id, "devices"), one_of(on, series.c.metric, "metrics"))
+)
 
 
 def series_of(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[Series]:
     """By device and metric; with `metrics` only those."""
-    columns = (series.c.id, series.c.device_id, series.c.metric, series.c.kind, series.c.unit)
-    query = sa.select(*columns).where(among(tx, series.c.device_id, device_ids))
-    if metrics is not None:
-        query = query.where(series.c.metric.in_(metrics))
-    rows = tx.all(query.order_by(series.c.device_id, series.c.metric, series.c.kind))
-    return [_series(row) for row in rows]
-
-
-def _series(row: Sequence[Any]) -> Series:
-    series_id, device_id, metric, kind, unit = row
-    return Series(series_id, device_id, metric, KINDS[kind], unit)
+    devices = many(tx, device_ids)
+    rows = (
+        SERIES_OF.rows(tx, devices=devices)
+        if metrics is None
+        else SERIES_NAMED.rows(tx, devices=devices, metrics=many(tx, metrics))
+    )
+    return [
+        Series(series_id, device_id, metric, KINDS[kind], unit) for series_id, device_id, metric, kind, unit in rows
+    ]
 
 
 def kinds_of(tx: Tx, series_ids: Collection[int]) -> dict[int, Kind]:
@@ -192,10 +194,13 @@ def kinds_of(tx: Tx, series_ids: Collection[int]) -> dict[int, Kind]:
 
 
 def forget_device(tx: Tx, device_id: int) -> None:
-    """Deletes all that was sealed and the series; rows in the tail have no series then, and the sealer drops them."""
+    """Its series go at once, and with them all that is known of it; their chunks go bit by bit, in a sweep.
+
+    The rows of last_value tell the sweep whose chunks these are. Rows in the tail have no series any more: the sealer
+    drops them.
+    """
     ids = [row.id for row in tx.all(sa.select(series.c.id).where(series.c.device_id == device_id))]
-    tx.execute(sa.delete(chunk).where(among(tx, chunk.c.series_id, ids)))
-    tx.execute(sa.delete(last_value).where(among(tx, last_value.c.series_id, ids)))
+    _insert(tx, tuple(last_value.c), [(one, 0, None, None) for one in ids], then="on conflict do nothing")
     tx.execute(sa.delete(series).where(series.c.device_id == device_id))
     _pass_turn(tx)
 
@@ -224,18 +229,23 @@ class Columns(NamedTuple):
     texts: NDArray[Any]
 
 
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 256  # as tuples these still lie in the processor's cache when their columns are made
 MOST_CHARACTERS = 8_000_000
 
 
+TAIL_SPAN = Prepared(
+    lambda _: sa.select(*(sa.select(of(tail.c.id)).scalar_subquery() for of in (sa.func.min, sa.func.max)))
+)
+
+
 def tail_span(tx: Tx) -> Span | None:
-    lo, hi = (tx.scalar(sa.select(of(tail.c.id))) for of in (sa.func.min, sa.func.max))
+    [(lo, hi)] = TAIL_SPAN.rows(tx)
     return None if lo is None else Span(lo, hi)
 
 
-def oldest_of_tail(tx: Tx, most: int) -> tuple[Span, Columns]:
-    """The first rows to arrive, in order of arrival, fewer when they hold much text; the tail must not be empty."""
-    result = tx.execute(sa.select(tail).order_by(tail.c.id).limit(most))
+def oldest_of_tail(tx: Tx, most: int, *, before: int) -> tuple[Span, Columns]:
+    """The first rows to arrive with ids below `before`, in order of arrival, fewer with much text; at least one."""
+    result = tx.execute(sa.select(tail).where(tail.c.id < before).order_by(tail.c.id).limit(most))
     rows = result.cursor
     assert rows is not None
     blocks: list[Columns] = []
@@ -244,14 +254,14 @@ def oldest_of_tail(tx: Tx, most: int) -> tuple[Span, Columns]:
     # The driver's own tuples, few at a time, are a fifth of the cost of all rows as Rows.
     while characters < MOST_CHARACTERS and (block := rows.fetchmany(BLOCK_ROWS)):
         ids += (block[0][0], block[-1][0])
-        blocks.append(_columns(block))
-        characters += sum(len(text) for text in blocks[-1].texts if text)
+        _, series_ids, stamps, values, texts = zip(*block, strict=True)
+        characters += sum([len(text) for text in texts if text])
+        blocks.append(_columns(series_ids, stamps, values, texts))
     result.close()
     return Span(ids[0], ids[-1]), Columns(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
 
 
-def _columns(block: Sequence[Sequence[Any]]) -> Columns:
-    _, series_ids, stamps, values, texts = zip(*block, strict=True)
+def _columns(series_ids: Sequence[int], stamps: Sequence[int], values: Sequence[Any], texts: Sequence[Any]) -> Columns:
     numbers = np.array(values, np.float64)
     return Columns(np.array(series_ids, np.int64), np.array(stamps, np.int64), numbers, np.array(texts, object))
 
@@ -261,20 +271,39 @@ def drop_tail(tx: Tx, span: Span) -> int:
     return tx.execute(sa.delete(tail).where(tail.c.id.between(*span))).rowcount
 
 
+TAIL_OF = Prepared(
+    lambda on: (
+        sa.select(*TAIL_ROW).where(within(tail.c.stamp), one_of(on, tail.c.series_id, "series")).order_by(tail.c.id)
+    )
+)
+
+
+def within(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return column.between(sa.bindparam("first"), sa.bindparam("last"))
+
+
 def tail_of(tx: Tx, series_ids: Collection[int], first: int, last: int) -> Sequence[Sequence[Any]]:
     """What has not been sealed yet, in order of arrival; duplicates of each other and of chunks are in it."""
-    query = sa.select(*TAIL_ROW).where(tail.c.stamp.between(first, last), among(tx, tail.c.series_id, series_ids))
-    return tx.all(query.order_by(tail.c.id))
+    return TAIL_OF.rows(tx, first=first, last=last, series=many(tx, series_ids))
 
 
 def newest_of_tail(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any]]:
     """One row of each series that is in the tail: with its latest stamp, of several with that the first to come."""
-    wanted = among(tx, tail.c.series_id, series_ids)
-    if tx.is_sqlite:  # the other columns are those of the row with the maximum, and the sort by series keeps the order
+    return NEWEST_OF_TAIL.rows(tx, series=many(tx, series_ids))
+
+
+def _newest_of_tail(is_sqlite: bool) -> sa.Executable:  # noqa: FBT001
+    wanted = one_of(is_sqlite, tail.c.series_id, "series")
+    if is_sqlite:  # the other columns are those of the row with the maximum, and the sort by series keeps the order
         columns = (tail.c.series_id, sa.func.max(tail.c.stamp), tail.c.value, tail.c.text)
-        return tx.all(sa.select(*columns).where(wanted).group_by(tail.c.series_id))
+        return sa.select(*columns).where(wanted).group_by(tail.c.series_id)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  a hub on SQLite does without
+
     newest = sa.select(*TAIL_ROW).where(wanted).ext(postgresql.distinct_on(tail.c.series_id))
-    return tx.all(newest.order_by(tail.c.series_id, tail.c.stamp.desc(), tail.c.id))
+    return newest.order_by(tail.c.series_id, tail.c.stamp.desc(), tail.c.id)
+
+
+NEWEST_OF_TAIL = Prepared(_newest_of_tail)
 
 
 # Chunks
@@ -292,6 +321,8 @@ class Sealed:
     min: float | None
     max: float | None
     sum: float | None
+    has_hours: bool = False
+    is_stripped: bool = False  # its data are gone, only the hours are left
 
 
 FACTS = (
@@ -303,13 +334,16 @@ FACTS = (
     chunk.c.min,
     chunk.c.max,
     chunk.c.sum,
+    chunk.c.hours.is_not(None).label("has_hours"),
+    (sa.func.length(chunk.c.data) == 0).label("is_stripped"),
 )
-NEW_CHUNK = (*FACTS[1:], chunk.c.data)
+NEW_CHUNK = (*list(chunk.c)[1:-2], chunk.c.data, chunk.c.hours)
 NEARBY = 8  # merging keeps a series' chunks in sizes that grow fourfold backwards: a run never reaches over so many
 
 # The chunks of each run's series that end at or after its first stamp, and the few before them.
 AROUND = """
-    select c.id, c.series_id, c.first_stamp, c.last_stamp, c.count, c.min, c.max, c.sum
+    select c.id, c.series_id, c.first_stamp, c.last_stamp, c.count, c.min, c.max, c.sum,
+        c.hours is not null, length(c.data) = 0
     from {runs} cross join chunk c
     where c.series_id = runs.series_id and c.last_stamp >= coalesce(
         (select min(near.last_stamp) from (
@@ -335,20 +369,43 @@ def chunks_around(tx: Tx, runs: Mapping[int, int]) -> dict[int, list[Sealed]]:
         query = query.bindparams(ids=list(runs), firsts=list(runs.values()))
     found: dict[int, list[Sealed]] = {}
     for row in tx.all(query):
-        found.setdefault(row.series_id, []).append(Sealed(*row))
+        found.setdefault(row.series_id, []).append(_sealed(row))
     return found
 
 
 def chunks_between(tx: Tx, series_ids: Collection[int], first: int, last: int) -> list[Sealed]:
     """Those with a stamp in the range, by series and time."""
-    overlap = (chunk.c.last_stamp >= first, chunk.c.first_stamp <= last, among(tx, chunk.c.series_id, series_ids))
-    query = sa.select(*FACTS).where(*overlap).order_by(chunk.c.series_id, chunk.c.last_stamp)
-    return [Sealed(*row) for row in tx.all(query)]
+    rows = CHUNKS_BETWEEN.rows(tx, first=first, last=last, series=many(tx, series_ids))
+    return [_sealed(row) for row in rows]
+
+
+def _sealed(row: Sequence[Any]) -> Sealed:
+    """SQLite's own truth values are numbers."""
+    *facts, has_hours, is_stripped = row
+    return Sealed(*facts, has_hours=bool(has_hours), is_stripped=bool(is_stripped))
+
+
+CHUNKS_BETWEEN = Prepared(
+    lambda on: (
+        sa.select(*FACTS)
+        .where(chunk.c.last_stamp >= sa.bindparam("first"), chunk.c.first_stamp <= sa.bindparam("last"))
+        .where(one_of(on, chunk.c.series_id, "series"))
+        .order_by(chunk.c.series_id, chunk.c.last_stamp)
+    )
+)
+CONTENTS = Prepared(lambda on: sa.select(chunk.c.id, chunk.c.data).where(one_of(on, chunk.c.id, "chunks")))
+HOURS_OF = Prepared(
+    lambda on: sa.select(chunk.c.id, chunk.c.hours).where(one_of(on, chunk.c.id, "chunks"), chunk.c.hours.is_not(None))
+)
 
 
 def contents(tx: Tx, chunk_ids: Collection[int]) -> dict[int, bytes]:
-    query = sa.select(chunk.c.id, chunk.c.data).where(among(tx, chunk.c.id, chunk_ids))
-    return {row.id: row.data for row in tx.all(query)}
+    return dict(CONTENTS.rows(tx, chunks=many(tx, chunk_ids))) if chunk_ids else {}
+
+
+def hours_of(tx: Tx, chunk_ids: Collection[int]) -> dict[int, bytes]:
+    """Those that are kept."""
+    return dict(HOURS_OF.rows(tx, chunks=many(tx, chunk_ids)))
 
 
 def replace_chunks(tx: Tx, old: Collection[int], new: Sequence[Sequence[Any]]) -> bool:
@@ -371,7 +428,10 @@ def keep_newest(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def newest_sealed(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any]]:
-    return tx.all(sa.select(last_value).where(among(tx, last_value.c.series_id, series_ids)))
+    return NEWEST_SEALED.rows(tx, series=many(tx, series_ids))
+
+
+NEWEST_SEALED = Prepared(lambda on: sa.select(last_value).where(one_of(on, last_value.c.series_id, "series")))
 
 
 class Turn(NamedTuple):
@@ -387,16 +447,14 @@ def turn(tx: Tx) -> Turn | None:
 
 def _pass_turn(tx: Tx) -> None:
     """A sealer that is under way finds out, even the very first one."""
-    insert = sqlite.insert if tx.is_sqlite else postgresql.insert
-    first = insert(seal_turn).values(id=1, turn=1, sealed_at=EPOCH)
+    first = tx.insert(seal_turn).values(id=1, turn=1, sealed_at=EPOCH)
     tx.execute(first.on_conflict_do_update(index_elements=[seal_turn.c.id], set_={"turn": seal_turn.c.turn + 1}))
 
 
 def take_turn(tx: Tx, seen: Turn | None, now: datetime) -> bool:
     """Compare-and-set: False when somebody else has sealed or deleted since `seen` was read."""
     if seen is None:
-        insert = sqlite.insert if tx.is_sqlite else postgresql.insert
-        first = insert(seal_turn).values(id=1, turn=1, sealed_at=now).on_conflict_do_nothing()
+        first = tx.insert(seal_turn).values(id=1, turn=1, sealed_at=now).on_conflict_do_nothing()
         return (
             tx.first(first.returning(seal_turn.c.id)) is not None
         )  # an insert's row count is not told by every driver

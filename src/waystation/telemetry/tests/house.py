@@ -14,17 +14,19 @@ from waystation import devices, telemetry
 from waystation.devices import Device, Gate, Provisioned
 from waystation.homes import the_home
 from waystation.identity import new_token
-from waystation.kernel import problems
+from waystation.kernel import faults
 from waystation.kernel.audit import Actor
 from waystation.kernel.bus import Bus, LocalBus
-from waystation.kernel.clock import Clock, ManualClock
+from waystation.kernel.clock import Clock, ManualClock, micros
 from waystation.kernel.db import Database, Listener
-from waystation.kernel.feature import Feature
+from waystation.kernel.feature import Feature, loaded
 from waystation.kernel.hot import Hot
+from waystation.kernel.jwt import Tokens
 from waystation.kernel.limits import Limiter
 from waystation.kernel.parts import Parts
+from waystation.kernel.secrets import KeyRing
 from waystation.kernel.settings import Settings
-from waystation.telemetry import Ingest, Live
+from waystation.telemetry import Ingest, Live, Throttle
 
 OWNER = Actor("person:owner@example.org")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -88,10 +90,10 @@ async def house(database: Database, folder: Path, *features: Feature, **settings
         token = new_token(tx, OWNER, clock.now(), name="owner", role="owner")
     framework = FastAPI(redirect_slashes=False)
     framework.state.parts = parts
-    problems.install(framework)
+    faults.install(framework)
     for feature in served:
         for router in feature.routes:
-            framework.include_router(router)
+            framework.include_router(loaded(router))
     app = Hot(framework, [route for feature in served for route in feature.hot], parts, 1_048_576)
     client = AsyncClient(transport=ASGITransport(app=app, client=("192.0.2.7", 1)), base_url="http://hub")
     async with client, telemetry.take_readings(parts), telemetry.show_readings(parts):
@@ -108,7 +110,11 @@ def _parts(database: Database, served: Sequence[Feature], settings: Settings) ->
     bus = LocalBus()
     live = Live(bus)
     ingest = Ingest(database, clock, settings, seen=devices.seen, told=(live.readings_stored,))
-    parts = Parts(database, clock, settings, live, ingest, Gate(database, clock), Limiter())
+    keys = KeyRing(settings.data / "keys")
+    tokens = Tokens(keys)
+    limiter = Limiter(now=lambda: micros(clock.now()))
+    parts = Parts(database, clock, settings, live, ingest, Gate(database, clock, tokens), limiter, tokens, keys)
+    parts.put(Throttle, Throttle(limiter, settings, planned=ingest.quota.per_minute))
     parts.put(Bus, bus)
     parts.put(Clock, clock)
     return parts

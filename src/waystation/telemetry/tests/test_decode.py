@@ -1,6 +1,4 @@
-import gzip
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waystation.kernel.errors import DomainError, Invalid, TooLarge
-from waystation.telemetry.decode import Limits, samples, unpacked
+from waystation.telemetry.decode import Limits, samples
 
 NOW = 1_767_268_800_000_000  # 2026-01-01T12:00:00Z
 DAY_MS = 86_400_000
@@ -122,28 +120,6 @@ def test_more_values_than_one_call_may_carry_are_refused() -> None:
 def test_one_bad_reading_refuses_all() -> None:
     with pytest.raises(Invalid):
         read([{"values": {"a": 1}}] * 100 + [{"values": {"a": []}}])
-
-
-def test_gzip_is_unpacked() -> None:
-    plain = json.dumps({"values": {"a": 1}}).encode()
-    assert unpacked(gzip.compress(plain), b"gzip", LIMITS) == plain
-    assert unpacked(plain, b"", LIMITS) == plain
-
-
-def test_a_gzip_bomb_is_given_up_at_the_limit() -> None:
-    with pytest.raises(TooLarge):
-        unpacked(gzip.compress(bytes(64 * 1_048_576)), b"gzip", LIMITS)
-
-
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b + b"x", lambda b: b"x" + b, lambda b: b + b])
-def test_damaged_gzip_is_refused(damage: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(Invalid):
-        unpacked(damage(gzip.compress(b'{"values":{"a":1}}')), b"gzip", LIMITS)
-
-
-def test_an_unknown_encoding_is_named() -> None:
-    with pytest.raises(Invalid, match="'br' is not understood"):
-        unpacked(b"x", b"br", LIMITS)
 
 
 METRICS = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_.:-]{0,63}\Z")

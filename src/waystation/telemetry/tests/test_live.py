@@ -39,7 +39,7 @@ class Page:
         return {"type": "http.disconnect"}
 
     async def said(self) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self._said.get()
 
     async def event(self) -> Event:
@@ -47,7 +47,7 @@ class Page:
         return first.removeprefix("event: "), json.loads(second.removeprefix("data: "))
 
     async def end(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.ended.wait()
 
 
@@ -205,7 +205,7 @@ def test_a_page_that_reads_nothing_is_dropped(in_house: InHouse, monkeypatch: py
         async with page(house) as watched:
             watched.reading.clear()
             await post(house, who, {"values": {"t": 1}})
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while house.parts.get(Live)._watches:  # noqa: ASYNC110  there is nothing to wait for but the end
                     await asyncio.sleep(0.01)
 
@@ -236,9 +236,10 @@ def test_a_page_that_leaves_events_unread_is_cut_off() -> None:
 def test_a_page_that_has_gone_leaves_nothing_behind(in_house: InHouse) -> None:
     async def test(house: House) -> None:
         bus, told = house.parts.get(Bus), house.parts.get(Live)
+        before = set(bus._listening)  # type: ignore[attr-defined]
         async with told.watch(Follower(house.home_id, None, ("token.ended.1",))):
-            assert len(bus._listening) > 1  # type: ignore[attr-defined]
-        assert list(bus._listening) == ["watching.*"]  # type: ignore[attr-defined]
+            assert set(bus._listening) > before  # type: ignore[attr-defined]
+        assert set(bus._listening) == before  # type: ignore[attr-defined]
         assert not told._watches
 
     in_house(test)

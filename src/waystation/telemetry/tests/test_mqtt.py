@@ -6,7 +6,8 @@ import pytest
 from waystation.devices import Gate
 from waystation.kernel.errors import Unavailable
 from waystation.kernel.mqtt import MqttMessage
-from waystation.telemetry.mqtt import Readings
+from waystation.telemetry import Throttle
+from waystation.telemetry.mqtt import Readings, SlowDown
 from waystation.telemetry.tests.conftest import InHouse
 from waystation.telemetry.tests.house import NOON_MS, House
 
@@ -16,8 +17,12 @@ def message(key: str, body: Any, sequence: int | None = 1, at: int = NOON_MS * 1
     return MqttMessage(key, f"d.{key}.up.telemetry", payload, at if sequence else None, sequence)
 
 
+def readings(house: House, slow_down: SlowDown | None = None) -> Readings:
+    return Readings(house.parts.get(Gate), house.ingest, house.parts.get(Throttle), slow_down)
+
+
 async def settle(house: House, *messages: MqttMessage) -> list[bool]:
-    return list(await Readings(house.parts.get(Gate), house.ingest).settle(messages))
+    return list(await readings(house).settle(messages))
 
 
 async def points(house: House, key: str) -> list[Any]:

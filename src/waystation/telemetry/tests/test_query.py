@@ -9,6 +9,9 @@ from waystation.kernel.db import Database
 from waystation.kernel.errors import Invalid
 from waystation.telemetry import query, store
 from waystation.telemetry.codec import Run
+from waystation.telemetry.history import service
+from waystation.telemetry.history.calendar import Buckets
+from waystation.telemetry.history.model import Asked
 from waystation.telemetry.model import EARLIEST, LATEST, Cursor, Kind, Stamped, own
 
 GAPS = st.lists(st.integers(1, 10) | st.integers(1, 2**50), min_size=1, max_size=300)
@@ -78,15 +81,15 @@ def test_a_mean_of_numbers_whose_sum_no_float_holds(database: Database) -> None:
         store.append(tx, store.SeriesIds(), [Stamped(1, rows)])
     with database.read() as tx:
         [series] = store.series_of(tx, [1])
-        buckets = query.aggregate(tx, [series.id], EARLIEST, LATEST, bucket_seconds=3600)[series.id]
-    assert buckets.means.tolist() == pytest.approx([huge])
+        asked = Asked(Buckets("3600"), frozenset({"mean"}), 1)
+        page = service.bucketed(tx, [series], service.Range(0, 10, 10), asked, most=5)
+    assert page.tables[series.id].columns["mean"].tolist() == pytest.approx([huge])
 
 
 def test_what_does_not_exist_has_no_values(database: Database) -> None:
     with database.read() as tx:
         assert query.read(tx, [7], EARLIEST, LATEST) == {}
         assert query.newest(tx, [7], EARLIEST, LATEST, limit=5) == {}
-        assert query.aggregate(tx, [7], EARLIEST, LATEST, bucket_seconds=60) == {}
         assert query.raw(tx, [], EARLIEST, LATEST, limit=5) == query.Page({}, None)
         assert query.last_values(tx, [7]) == []
         assert store.extent(tx) == store.Extent(0, 0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""How long readings are kept and how much of them: retention, plans and quotas, and deleting what was stored."""

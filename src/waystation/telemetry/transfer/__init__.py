@@ -1,0 +1,1 @@
+"""Readings out as files of any length, and files of readings back in."""
