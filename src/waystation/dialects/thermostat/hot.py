@@ -4,17 +4,22 @@ from typing import Any
 
 import msgspec
 
-from waystation.devices import CallingDevice
-from waystation.dialects.thermostat import wire
+from waystation.devices import CallingDevice, Gate, calling_device
+from waystation.dialects.thermostat import legacy, oddities, repeats, wire
+from waystation.dialects.thermostat.oddities import Oddities
+from waystation.kernel.clock import Clock
+from waystation.kernel.door import counted_as
 from waystation.kernel.errors import DomainError, StorageFull, TooLarge, TooMany, Unauthenticated
 from waystation.kernel.feature import HotAnswer, HotRequest
 from waystation.kernel.hot import refusal
-from waystation.kernel.limits import Limiter
-from waystation.kernel.settings import Settings
-from waystation.telemetry import Ingest, Sample, calling_device
+from waystation.kernel.limits import Limiter, Rate
+from waystation.telemetry import POST_BYTES, Ingest, QuotaReached, Sample, Throttle
 
 PATH = "/api/telemetry/ingest"
+PATH_WITHOUT_PROOF = "/api/telemetry"
 MOST_BYTES = 16_384
+FLOOD = Rate(per_minute=600, burst=600)
+"""Of one address, of posts whose key is not known yet: a house of devices never starts with so many."""
 SCHEME = b"device "
 
 RATE_LIMITED = {"error": "rate_limit_exceeded", "message": "Too many requests. Please try again later."}
@@ -26,7 +31,7 @@ async def ingest(request: HotRequest) -> HotAnswer:
         if len(request.body) > MOST_BYTES:
             raise TooLarge(f"the body is larger than {MOST_BYTES} bytes")
         device = await _calling(request)
-        _limit(request, device)
+        await _limit(request, device)
         return await _stored(request, device)
     except DomainError as fault:
         return _refused(fault)
@@ -37,30 +42,50 @@ async def only_post(request: HotRequest) -> HotAnswer:
     return _json(405, {} if request.method == b"HEAD" else body, (b"allow", b"POST"))
 
 
+async def too_old(request: HotRequest) -> HotAnswer:
+    """The first firmware's dummy values, without any proof of who sent them (TH-9)."""
+    del request
+    return _refused(Unauthenticated(legacy.NO_CREDENTIALS))
+
+
 async def _calling(request: HotRequest) -> CallingDevice:
-    """Here only the scheme `Device` counts (TH-4)."""
-    if request.headers.get(b"authorization", b"")[: len(SCHEME)].lower() != SCHEME:
-        raise Unauthenticated("Missing or invalid Authorization header")
-    return await calling_device(request)
+    """Here only the scheme `Device` counts (TH-4). Who has proved itself before does not stand before the flood guard:
+    a stranger behind the same address shuts nobody out.
+    """
+    authorization = request.headers.get(b"authorization", b"")
+    is_own = authorization[: len(SCHEME)].lower() == SCHEME
+    known = request.parts.get(Gate).known(authorization) if is_own else None
+    if known is not None:
+        return known
+    flood = request.parts.get(Limiter).take(FLOOD, "flood", counted_as(request.client_ip))
+    if flood.wait:
+        raise TooMany("too many posts without a known key", retry_after_seconds=flood.wait_seconds)
+    return await calling_device(request) if is_own else await legacy.admit(request)
 
 
-def _limit(request: HotRequest, device: CallingDevice) -> None:
+async def _limit(request: HotRequest, device: CallingDevice) -> None:
     """Keyed by the device that proved itself, so that nobody else can use its budget up (TH-5)."""
-    per_minute = request.parts.get(Settings).ingest_per_minute
-    if per_minute:
-        request.parts.get(Limiter).limit(f"{per_minute}/minute", "post telemetry", device.key)
+    allowance = await request.parts.get(Throttle).take(device)
+    if allowance is not None and allowance.wait:
+        raise TooMany("too many posts", retry_after_seconds=allowance.wait_seconds)
 
 
 async def _stored(request: HotRequest, device: CallingDevice) -> HotAnswer:
-    ingest = request.parts.get(Ingest)
+    ingest, odd, now = request.parts.get(Ingest), Oddities.of(request.parts), request.parts.get(Clock).now()
     try:
-        ingest.space.check()  # before the body is looked at, as with the quota (TH-6)
-        values = wire.payload(request.body).values
-        receipt = await ingest.put(device, [Sample(None, values)], request.client_ip)
+        ingest.check_room(device)  # before the body is looked at (TH-6)
+        sample = wire.payload(request.body)
+        place = await repeats.place(request, device)
+        charge = POST_BYTES + len(request.body)
+        receipt = await ingest.put(
+            device, [Sample(None, sample.values)], request.client_ip, queued=place, charge_bytes=charge
+        )
     except DomainError as fault:
         ingest.refused(device, fault)
+        odd.refused(device, request.body, now)
         raise
-    return _json(200, wire.stored(receipt.at))
+    odd.came_from(device, request.client_ip, oddities.own_address(sample.device_ip), now)
+    return _json(200, wire.stored(receipt.at if place is None else place.at))
 
 
 def _refused(fault: DomainError) -> HotAnswer:
@@ -73,7 +98,9 @@ def _refused(fault: DomainError) -> HotAnswer:
 
 def _body(fault: DomainError) -> dict[str, Any]:
     if isinstance(fault, TooMany):
-        return RATE_LIMITED
+        return wire.RATE_LIMITED
+    if isinstance(fault, QuotaReached):
+        return {"status": "error", "code": "STORAGE_LIMIT_EXCEEDED", "message": fault.sentence}
     if isinstance(fault, StorageFull):
         return {"status": "error", "code": "STORAGE_FULL", "message": fault.sentence}
     return {"detail": fault.sentence}

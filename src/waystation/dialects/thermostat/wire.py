@@ -15,10 +15,26 @@ REQUIRED = ("mode", "setpoint_c", "temp_inside_c")
 NUMBERS = ("temp_inside_c", "temp_outside_c", "setpoint_c", "hysteresis_c", "humidity_percent")
 TEXTS = {"mode": 16, "output": 64}
 RAW = "raw_payload"
+DEVICE_TS = "device_ts"
+RATE_LIMITED = {"error": "rate_limit_exceeded", "message": "Too many requests. Please try again later."}
 LONGEST_TIMESTAMP = 64
 RANGE = re.compile(r"(\d{1,7}(?:\.\d{1,6})?|\.\d{1,6})([hd])")
 HOURS = {"h": 1, "d": 24}
 TRUE = {"1", "true", "yes", "y", "on"}
+BODY = {
+    "type": "object",
+    "required": list(REQUIRED),
+    "properties": {
+        **{name: {"type": "number"} for name in NUMBERS},
+        **{name: {"type": "string", "maxLength": longest} for name, longest in TEXTS.items()},
+        "timestamp": {"type": "string"},
+    },
+}
+ANSWER = {
+    "type": "object",
+    "required": ["status", "id", "server_ts"],
+    "properties": {"status": {"const": "ok"}, "id": {"type": "integer"}, "server_ts": {"type": "string"}},
+}
 
 Fields = dict[str, Any]
 
@@ -29,6 +45,7 @@ class Payload:
 
     fields: dict[str, float | str]
     device_ts: str | None
+    device_ip: Any  # as it was sent, and no proof of anything
     raw: str
 
     @property
@@ -46,7 +63,7 @@ def payload(body: bytes) -> Payload:
         raise Invalid(f"Missing required fields: {', '.join(missing)}")
     numbers = {name: _number(name, given[name]) for name in NUMBERS if _present(given, name)}
     texts = {name: _text(name, given[name], longest) for name, longest in TEXTS.items() if _present(given, name)}
-    return Payload({**numbers, **texts}, _timestamp(given.get("timestamp")), body.decode())
+    return Payload({**numbers, **texts}, _timestamp(given.get("timestamp")), given.get("device_ip"), body.decode())
 
 
 def _object(body: bytes) -> Fields:

@@ -271,7 +271,7 @@ def test_a_loose_sensor_is_counted_and_shown_and_not_shut_out__TH_7(in_house: In
 
 def test_a_fault_of_ours_is_json_without_a_trace__TH_21(in_house: InHouse) -> None:
     async def test(house: House) -> None:
-        async def broken(*_: Any) -> None:
+        async def broken(*_: Any, **__: Any) -> None:
             raise DomainError("out of order")
 
         house.ingest.put = broken  # type: ignore[method-assign,assignment]

@@ -1,0 +1,1 @@
+"""Packages as an administrator makes and lists them."""

@@ -1,0 +1,1 @@
+"""Registering, logging in and all that a person does with their account."""

@@ -1,0 +1,1 @@
+"""Homes, and who shares them."""

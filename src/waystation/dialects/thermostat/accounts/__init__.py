@@ -1,0 +1,1 @@
+"""People of this dialect: user names, log-in, log-out."""

@@ -1,0 +1,1 @@
+"""What a person's scripts and pages read of a thermostat's past."""
