@@ -7,13 +7,18 @@ from starlette.responses import Response
 
 from waystation import devices
 from waystation.dashboard import pages as views
+from waystation.devices import CredentialKind, Wanted
 from waystation.homes import HomeAdmin
 from waystation.kernel import pages
 from waystation.kernel.errors import Conflict, Invalid
-from waystation.kernel.routes import Now, Router, Tx
+from waystation.kernel.routes import Now, Router, Tx, part
+from waystation.kernel.sealing import Sealing
+from waystation.kernel.secrets import KeyRing
 
 router = Router(include_in_schema=False, dependencies=[Depends(pages.read_form)])
 Text = Annotated[str, Form()]
+Kind = Annotated[CredentialKind, Form()]
+Keys = Annotated[KeyRing, part(KeyRing)]
 
 
 @router.post("/devices")
@@ -40,9 +45,17 @@ def offer_claim(request: Request, me: HomeAdmin, tx: Tx, now: Now, name: Text = 
 
 
 @router.post("/devices/{key}/credentials")
-def new_api_key(request: Request, key: str, me: HomeAdmin, tx: Tx, now: Now) -> Response:
+def new_credential(
+    request: Request, key: str, me: HomeAdmin, tx: Tx, now: Now, kind: Kind = CredentialKind.API_KEY
+) -> Response:
     device = devices.find(tx, me.home_id, key)
-    return views.secret_page(request, devices.new_api_key(tx, me.actor, device, now))
+    return views.secret_page(request, devices.new_credential(tx, me.actor, device, now, kind=kind))
+
+
+@router.post("/devices/{key}/credentials/{credential_id}/rotate")
+def rotate(request: Request, key: str, credential_id: int, me: HomeAdmin, tx: Tx, now: Now) -> Response:
+    device = devices.find(tx, me.home_id, key)
+    return views.secret_page(request, devices.rotate(tx, me.actor, device, now, credential_id=credential_id))
 
 
 @router.post("/devices/{key}/credentials/{credential_id}/revoke")
@@ -51,18 +64,73 @@ def revoke(key: str, credential_id: int, me: HomeAdmin, tx: Tx, now: Now) -> Res
     return pages.go(f"/devices/{key}?done=revoked")
 
 
-@router.post("/devices/{key}/rename")
-def rename(request: Request, key: str, me: HomeAdmin, tx: Tx, now: Now, name: Text = "", model: Text = "") -> Response:
-    device = devices.find(tx, me.home_id, key)
+@router.post("/registrations")
+def offer_registration(
+    request: Request,
+    me: HomeAdmin,
+    tx: Tx,
+    now: Now,
+    keys: Keys,
+    name: Text = "",
+    trial: Text = "",
+    approved: Text = "",
+    public_key: Text = "",
+    device: Text = "",
+) -> Response:
+    existing = devices.find(tx, me.home_id, device) if device else None
+    is_on_trial = existing.is_on_trial if existing else bool(trial)
+    wanted = Wanted(name, is_on_trial=is_on_trial, is_approved=bool(approved), public_key=public_key, device=existing)
     try:
+        offer = devices.registration.offer(tx, Sealing(keys), me.actor, me.home_id, wanted=wanted, now=now)
+    except Invalid as wrong:
+        draft = {"registration_name": name, "public_key": public_key, "trial": trial, "approved": approved}
+        field = "public_key" if "public key" in wrong.sentence else "registration_name"
+        return views.devices_page(views.Asked(request, me, tx, now), errors={field: wrong.sentence}, draft=draft)
+    return views.registration_page(request, offer, wanted)
+
+
+@router.post("/registrations/{registration_id}/withdraw")
+def withdraw(registration_id: int, me: HomeAdmin, tx: Tx, now: Now) -> Response:
+    devices.registration.withdraw(tx, me.actor, me.home_id, registration_id, now=now)
+    return pages.go("/devices?done=withdrawn")
+
+
+@router.post("/devices/{key}/approve")
+def approve(key: str, me: HomeAdmin, tx: Tx, now: Now) -> Response:
+    devices.registration.approve(tx, me.actor, devices.find(tx, me.home_id, key), now)
+    return pages.go(f"/devices/{key}?done=approved")
+
+
+@router.post("/devices/{key}/reject")
+def reject(key: str, me: HomeAdmin, tx: Tx, now: Now) -> Response:
+    devices.registration.reject(tx, me.actor, devices.find(tx, me.home_id, key), now)
+    return pages.go("/devices?done=rejected")
+
+
+@router.post("/devices/{key}/rename")
+def rename(
+    request: Request,
+    key: str,
+    me: HomeAdmin,
+    tx: Tx,
+    now: Now,
+    name: Text = "",
+    model: Text = "",
+    tags: Text = "",
+) -> Response:
+    device = devices.find(tx, me.home_id, key)
+    named = tags.replace(",", " ").split()
+    at_fault = "tags"
+    try:
+        for word in named:
+            devices.tags.check_tag(word)
+        at_fault = "name"
         devices.rename(tx, me.actor, device, now, name=name, model_text=model)
     except Invalid as wrong:
-        return views.device_page(
-            views.Asked(request, me, tx, now),
-            device,
-            errors={"name": wrong.sentence},
-            draft={"name": name, "model": model},
-        )
+        draft = {"name": name, "model": model, "tags": " ".join(named)}
+        asked = views.Asked(request, me, tx, now)
+        return views.device_page(asked, device, errors={at_fault: wrong.sentence}, draft=draft)
+    devices.tags.put(tx, me.actor, device, now, tags=named)
     return pages.go(f"/devices/{key}?done=renamed")
 
 

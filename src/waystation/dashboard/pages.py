@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from waystation import devices, telemetry, web
+from waystation import devices, homes, telemetry, web
 from waystation.dashboard import system
-from waystation.devices import Device, NewClaim, Provisioned
-from waystation.homes import HomeAdmin, HomeViewer, Membership
-from waystation.kernel import db, pages, qr
+from waystation.dashboard.boards import service as boards
+from waystation.devices import CredentialKind, Device, NewClaim, Offer, Provisioned, Wanted
+from waystation.homes import HomeViewer, Membership, Operator, Role
+from waystation.kernel import db, pages, qr, status
 from waystation.kernel.clock import from_micros
 from waystation.kernel.pages import Pages
 from waystation.kernel.routes import Now, Router, Tx
@@ -22,11 +23,20 @@ router = Router(include_in_schema=False)
 ON_A_PAGE = 50
 RAW_ROWS = 24
 NEW = timedelta(hours=1)
+KINDS = {
+    CredentialKind.API_KEY: "API key",
+    CredentialKind.PRE_SHARED_TOKEN: "Pre-shared token",
+    CredentialKind.CLIENT_SECRET: "Client secret",
+    CredentialKind.REFRESH_TOKEN: "Refresh token",
+}
 DONE = {
     "revoked": "The credential is revoked; what used it is disconnected.",
     "renamed": "Saved.",
     "disabled": "The device is disabled and disconnected.",
     "enabled": "The device may connect again.",
+    "approved": "The device is approved.",
+    "rejected": "The device is rejected and deleted.",
+    "withdrawn": "The registration is withdrawn; its line opens nothing any more.",
 }
 
 
@@ -45,20 +55,40 @@ class Asked:
 
     def html(self, template: str, **context: Any) -> Response:
         offline_after = self.settings.online_seconds
-        return pages_of(self.request).html(self.request, template, offline_after_seconds=offline_after, **context)
+        may_manage = self.me.role >= Role.ADMIN
+        return pages_of(self.request).html(
+            self.request, template, offline_after_seconds=offline_after, may_manage=may_manage, **context
+        )
 
 
 @router.get("/")
-def start(me: HomeViewer) -> Response:
-    del me
-    return pages.go("/devices")
+def start(request: Request, me: homes.Visitor, tx: Tx) -> Response:
+    """The dashboard that the person or the home has chosen as its first page, else the devices. Programs are told what
+    this is.
+    """
+    if not pages.prefers_html(request):
+        return JSONResponse(status.card())
+    if me is None or me.person_id is None:
+        return pages.to_sign_in(request)
+    mine = [home for home, _ in homes.homes_of(tx, me.person_id)]
+    if not mine:
+        return pages.go("/homes")
+    shown = next((home for home in mine if home.id == me.home_id), mine[0])
+    board = boards.start(tx, shown.id, me.person_id)
+    return pages.go(f"/boards/{board}" if board else "/devices")
 
 
 @router.get("/devices")
 def show_devices(
-    request: Request, me: HomeViewer, tx: Tx, now: Now, q: str = "", after: Annotated[int, Query(ge=0)] = 0
+    request: Request,
+    me: HomeViewer,
+    tx: Tx,
+    now: Now,
+    q: str = "",
+    after: Annotated[int, Query(ge=0)] = 0,
+    done: str = "",
 ) -> Response:
-    return devices_page(Asked(request, me, tx, now), q=q[:100], after=after)
+    return devices_page(Asked(request, me, tx, now), q=q[:100], after=after, notice=DONE.get(done))
 
 
 def devices_page(
@@ -66,8 +96,9 @@ def devices_page(
     *,
     q: str = "",
     after: int = 0,
+    notice: str | None = None,
     errors: dict[str, str] | None = None,
-    draft: dict[str, str] | None = None,
+    draft: dict[str, Any] | None = None,
 ) -> Response:
     found = devices.search(asked.tx, asked.me.home_id, q, most=10_000)
     page = found[after : after + ON_A_PAGE]
@@ -81,6 +112,9 @@ def devices_page(
         counts=_counts(asked, whole),
         pager=_pager(q, after, len(found)),
         models=sorted({device.model for device in whole if device.model}),
+        offers_board=bool(whole) and boards.start(asked.tx, asked.me.home_id, asked.me.user_id) is None,
+        registrations=devices.open_registrations(asked.tx, asked.me.home_id, asked.now),
+        notice=notice,
         errors=errors or {},
         draft=draft or {},
     )
@@ -117,6 +151,7 @@ def device_page(
         "dashboard/device.html",
         status=400 if errors else 200,
         device=_shown(asked, device, values),
+        tags=devices.tags.tags_of(asked.tx, device.id),
         charts=web.chart_groups(numeric),
         raw=_raw(asked, device, metric, before=before) | {"metrics": sorted({value["metric"] for value in values})},
         credentials=[asdict(credential) for credential in devices.credentials(asked.tx, device.id)],
@@ -129,12 +164,10 @@ def device_page(
 
 
 @router.get("/system")
-def show_system(request: Request, me: HomeAdmin, tx: Tx, now: Now) -> Response:
-    asked = Asked(request, me, tx, now)
-    parts = request.app.state.parts
-    return asked.html(
-        "dashboard/system.html", system=system.facts(parts, tx, me.home_id, now), errors=system.last_warnings()
-    )
+def show_system(request: Request, me: Operator, tx: Tx, now: Now) -> Response:
+    del me
+    facts = system.facts(request.app.state.parts, tx, now)
+    return pages_of(request).html(request, "dashboard/system.html", system=facts, errors=system.last_warnings())
 
 
 def secret_page(request: Request, made: Provisioned) -> Response:
@@ -144,7 +177,13 @@ def secret_page(request: Request, made: Provisioned) -> Response:
         {"host": request.url.hostname, "port": settings.mqtt_port, "username": made.key} if settings.mqtt_port else None
     )
     code = qr.svg(f'{{"server":"{url}","serial":"{made.serial}","api_key":"{made.api_key}"}}')
-    shown: dict[str, Any] = {"api_key": made.api_key, "server_url": url, "mqtt": mqtt, "qr": code}
+    shown: dict[str, Any] = {
+        "api_key": made.api_key,
+        "kind": KINDS[made.kind],
+        "server_url": url,
+        "mqtt": mqtt,
+        "qr": code,
+    }
     return pages_of(request).html(request, "dashboard/secret.html", device=made, **shown)
 
 
@@ -152,6 +191,12 @@ def claim_page(request: Request, claim: NewClaim, device: Device | None) -> Resp
     url = public_url(request.app.state.parts.get(Settings))
     code = qr.svg(f'{{"server":"{url}","code":"{claim.code}"}}')
     return pages_of(request).html(request, "dashboard/claim.html", claim=claim, device=device, server_url=url, qr=code)
+
+
+def registration_page(request: Request, offer: Offer, wanted: Wanted) -> Response:
+    shown: dict[str, Any] = {"offer": offer, "device": wanted.device, "qr": qr.svg(offer.line)}
+    choices = {"trial": wanted.is_on_trial, "approved": wanted.is_approved}
+    return pages_of(request).html(request, "dashboard/registration.html", **shown, **choices)
 
 
 def pages_of(request: Request) -> Pages:

@@ -2,7 +2,7 @@
 
 import platform
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,20 @@ import psutil
 import sqlalchemy as sa
 
 from waystation import __version__, devices, telemetry
-from waystation.kernel import logs
+from waystation.kernel import logs, mail
 from waystation.kernel.db import Tx
 from waystation.kernel.nats_server import EmbeddedNats
 from waystation.kernel.parts import Parts
-from waystation.kernel.settings import Settings
+from waystation.kernel.settings import Settings, weakened
 
 LIBRARIES = ("fastapi", "uvicorn", "sqlalchemy", "numpy", "nats-py")
 
 
-def facts(parts: Parts, tx: Tx, home_id: int, now: datetime) -> dict[str, Any]:
+def facts(parts: Parts, tx: Tx, now: datetime) -> dict[str, Any]:
     """As the template system.html wants them."""
     settings = parts.get(Settings)
     disk = shutil.disk_usage(settings.data)
-    found = devices.search(tx, home_id, "", most=100_000)
+    seen = devices.count_seen(tx, since=now - timedelta(seconds=settings.online_seconds))
     extent = telemetry.extent(tx)
     return {
         "versions": _versions(),
@@ -32,12 +32,14 @@ def facts(parts: Parts, tx: Tx, home_id: int, now: datetime) -> dict[str, Any]:
         "data_bytes": _size(settings.data),
         "disk": {"total_bytes": disk.total, "free_bytes": disk.free},
         "database": _database(tx, settings),
-        "devices": len(found),
-        "devices_online": sum(device.presence(now, settings.online_seconds) == "online" for device in found),
+        "devices": seen.all,
+        "devices_online": seen.online,
         "series": extent.series,
         "values_stored": extent.values,
         **_rates(parts),
         "nats": _nats(parts, settings),
+        "mail": _mail(tx, settings),
+        "weakened": weakened(settings),
     }
 
 
@@ -89,6 +91,18 @@ def _nats(parts: Parts, settings: Settings) -> dict[str, Any]:
         "version": state.version,
         "connections": None,
         "note": note,
+    }
+
+
+def _mail(tx: Tx, settings: Settings) -> dict[str, Any]:
+    found = mail.waiting(tx)
+    given_up = [one for one in found if one.given_up_at is not None]
+    faults = [one.fault for one in found if one.fault]
+    return {
+        "has_server": mail.is_on(settings),
+        "waiting": len(found) - len(given_up),
+        "given_up": len(given_up),
+        "fault": faults[-1] if faults else None,
     }
 
 

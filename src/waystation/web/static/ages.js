@@ -33,7 +33,8 @@ function tick() {
   const silence = Number(document.body.dataset.offlineAfterSeconds) * 1000;
   for (const mark of document.querySelectorAll('[data-is="online"]')) {
     const seen = document.querySelector(`[data-seen="${CSS.escape(mark.dataset.state)}"][data-at]`);
-    if (seen && now() - Number(seen.dataset.at) > silence) showState(mark.dataset.state, "offline");
+    const patience = Number(mark.dataset.patience ?? 0) * 1000;
+    if (seen && now() - Number(seen.dataset.at) > Math.max(silence, patience)) showState(mark.dataset.state, "offline");
   }
 }
 

@@ -8,6 +8,8 @@ export const RANGES = {
   "24h": 1440 * MINUTE,
   "7d": 7 * 1440 * MINUTE,
   "30d": 30 * 1440 * MINUTE,
+  "90d": 90 * 1440 * MINUTE,
+  "365d": 365 * 1440 * MINUTE,
 };
 export const RANGE_WORDS = {
   "15m": "last 15 minutes",
@@ -16,6 +18,8 @@ export const RANGE_WORDS = {
   "24h": "last 24 hours",
   "7d": "last 7 days",
   "30d": "last 30 days",
+  "90d": "last 90 days",
+  "365d": "last year",
 };
 const GAP_SPACINGS = 5;
 
@@ -26,12 +30,16 @@ export function medianSpacing(points) {
   return spacings[Math.floor(spacings.length / 2)];
 }
 
-/** The same points with an empty one wherever the device was silent for long, so that no line is drawn there. */
-export function withGaps(points) {
-  const longest = GAP_SPACINGS * medianSpacing(points);
-  return points.flatMap(([at, value], i) => {
-    const before = i > 0 ? points[i - 1][0] : at;
-    return at - before > longest ? [[(before + at) / 2, null], [at, value]] : [[at, value]];
+/** The same points with an empty one wherever the device was silent for long, so that no line is drawn there.
+ *
+ * Where points stand for buckets of `bucket` milliseconds, one that is missing is a gap already.
+ */
+export function withGaps(points, bucket = 0) {
+  const usual = medianSpacing(points);
+  const longest = (usual <= 1.02 * bucket ? 1.5 : GAP_SPACINGS) * usual;
+  return points.flatMap((point, i) => {
+    const before = i > 0 ? points[i - 1][0] : point[0];
+    return point[0] - before > longest ? [[(before + point[0]) / 2, ...point.slice(1).fill(null)], point] : [point];
   });
 }
 
@@ -44,15 +52,28 @@ export function add(points, at, value, from) {
   if (kept > 1) points.splice(0, kept - 1); // one stays outside, so that the line enters from the edge
 }
 
-/** Columns for uPlot: the times, then each series; null is a gap, undefined only "this series has no point then". */
-export function align(series) {
-  const gapped = series.map(withGaps);
+/** Columns for uPlot: the times, then each series' `wide` columns; null is a gap, undefined only "no point then".
+ *
+ * With `grid` times are rounded to so many milliseconds, so that many series share few times: less than a pixel.
+ */
+export function align(series, { wide = 1, bucket = 0, grid = 0 } = {}) {
+  const gapped = series.map((points) => withGaps(points, bucket)).map((points) => (grid ? snapped(points, grid) : points));
   const times = [...new Set(gapped.flatMap((points) => points.map(([at]) => at)))].sort((a, b) => a - b);
-  const columns = gapped.map((points) => {
-    const values = new Map(points);
-    return widenGaps(times.map((at) => values.get(at)));
+  const columns = gapped.flatMap((points) => {
+    const byTime = new Map(points.map((point) => [point[0], point]));
+    const found = times.map((at) => byTime.get(at));
+    return Array.from({ length: wide }, (_, i) => widenGaps(found.map((point) => (point ? point[i + 1] : undefined))));
   });
   return [times, ...columns];
+}
+
+// Two points of a series never fall together: the later one goes on to the next place.
+function snapped(points, grid) {
+  let last = -Infinity;
+  return points.map(([at, ...values]) => {
+    last = Math.max(last + 1, Math.round(at / grid));
+    return [last * grid, ...values];
+  });
 }
 
 // uPlot begins a gap at the index beside it, so the indices that only other series have must belong to the gap.
@@ -68,16 +89,10 @@ function widenGaps(column) {
 /** The index of the value nearest to `index` in time that a column really has, or null if none is near enough. */
 export function nearest(times, column, index, within) {
   const known = (i) => column[i] !== undefined && column[i] !== null;
-  for (let step = 0; step < times.length; step++) {
-    const near = [index - step, index + step].filter((i) => known(i) && Math.abs(times[i] - times[index]) <= within);
-    if (near.length > 0) return near[0];
-    if (outside(times, index, step, within)) return null;
-  }
-  return null;
-}
-
-function outside(times, index, step, within) {
-  const before = times[index - step] ?? -Infinity;
-  const after = times[index + step] ?? Infinity;
-  return times[index] - before > within && after - times[index] > within;
+  let [left, right] = [index, index + 1];
+  while (left >= 0 && !known(left) && times[index] - times[left] <= within) left--;
+  while (right < times.length && !known(right) && times[right] - times[index] <= within) right++;
+  const away = (i) => (times[i] !== undefined && known(i) ? Math.abs(times[i] - times[index]) : Infinity);
+  const near = away(left) <= away(right) ? left : right;
+  return away(near) <= within ? near : null;
 }

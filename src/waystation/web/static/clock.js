@@ -6,9 +6,22 @@ export function now() {
   return Date.now() + offset;
 }
 
-const LOCAL = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+const clocks = new Map();
 
-/** `2026-01-31 12:00:05` in the reader's time zone: the Swedish form is ISO 8601 without its T. */
-export function local(at) {
-  return LOCAL.format(at);
+// The Swedish form is ISO 8601 without its T.
+function clockOf(zone) {
+  if (!clocks.has(zone)) {
+    clocks.set(zone, new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone || undefined }));
+  }
+  return clocks.get(zone);
+}
+
+/** `2026-01-31 12:00:05` in the reader's time zone, or in the one named. */
+export function local(at, zone = "") {
+  return clockOf(zone).format(at);
+}
+
+/** The name of the reader's time zone, as in Europe/Berlin. */
+export function ownZone() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }

@@ -40,8 +40,12 @@ export function label(metric) {
 export function text(metric, value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return value;
-  if (!Number.isFinite(value)) return NOTHING;
-  return measure(value, unit(metric));
+  return measured(value, unit(metric));
+}
+
+/** A number in a unit that is known otherwise than by a metric's name. */
+export function measured(value, inUnit) {
+  return Number.isFinite(value) ? measure(value, inUnit) : NOTHING;
 }
 
 export function age(seconds) {

@@ -6,6 +6,7 @@
 //   beat      seconds until the next beat; a stream that misses two is taken for dead
 // What the rest of the page hears, on document: waystation:readings, waystation:device (detail as above) and
 // waystation:live (detail {"state": "live" | "reconnecting", "resumed": whether something may have been missed}).
+// Whoever shows other devices than before tells waystation:watch (detail: the stream's new URL, or "" for none).
 import { setMoment, showState } from "./ages.js";
 import { text } from "./format.js";
 
@@ -43,6 +44,14 @@ function connect() {
   stream.addEventListener("beat", (event) => expectBeat(Number(event.data)));
   stream.addEventListener("readings", (event) => take(JSON.parse(event.data)));
   stream.addEventListener("device", (event) => takeDevice(JSON.parse(event.data)));
+}
+
+function watch(url) {
+  document.body.dataset.live = url;
+  if (url) return connect();
+  clearTimeout(silence);
+  clearTimeout(retry);
+  return stream?.close();
 }
 
 function opened() {
@@ -125,13 +134,12 @@ function takeDevice(change) {
 }
 
 function wake() {
-  if (!document.hidden && stream?.readyState === EventSource.CLOSED) connect();
+  if (document.body.dataset.live && !document.hidden && stream?.readyState === EventSource.CLOSED) connect();
 }
 
-if (document.body.dataset.live) {
-  connect();
-  window.addEventListener("online", wake);
-  document.addEventListener("visibilitychange", wake);
-  window.addEventListener("pagehide", () => stream.close()); // a page kept for "back" would hold one of six connections
-  window.addEventListener("pageshow", (event) => event.persisted && connect());
-}
+document.addEventListener("waystation:watch", ({ detail }) => watch(detail));
+window.addEventListener("online", wake);
+document.addEventListener("visibilitychange", wake);
+window.addEventListener("pagehide", () => stream?.close()); // a page kept for "back" would hold one of six connections
+window.addEventListener("pageshow", (event) => event.persisted && document.body.dataset.live && connect());
+if (document.body.dataset.live) connect();

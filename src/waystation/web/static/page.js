@@ -5,3 +5,4 @@ import "./copy.js";
 import "./dialog.js";
 import "./forms.js";
 import "./live.js";
+import "./strength.js";

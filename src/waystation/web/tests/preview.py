@@ -25,7 +25,7 @@ LEVELS = {"cpu_percent": 12.0, "memory_percent": 42.0, "disk_percent": 61.0, "cp
 
 
 class Preview:
-    """The pages, a readings API and an event stream that a test feeds, cuts and breaks."""
+    """The pages, a history API and an event stream that a test feeds, cuts and breaks."""
 
     def __init__(self) -> None:
         self.environment = environment({name: FEATURES / name / "templates" for name in ("dashboard", "identity")})
@@ -35,7 +35,7 @@ class Preview:
         self.no_readings = False
         self.posted: list[tuple[str, dict[str, str]]] = []
         pages = [Route(path, self.page, methods=["GET"]) for path in PAGES]
-        api = [Route("/api/live", self.live), Route("/api/readings", self.readings)]
+        api = [Route("/api/live", self.live), Route("/api/history", self.history)]
         posts = Route("/{path:path}", self.post, methods=["POST"])
         self.app = Starlette(routes=[*pages, *api, Mount(STATIC_MOUNT, StaticFiles(directory=STATIC)), posts])
 
@@ -51,13 +51,17 @@ class Preview:
         self.posted.append((request.url.path, {name: str(value) for name, value in form.items()}))
         return HTMLResponse("<!doctype html><html lang=en><title>posted</title><h1>posted</h1>")
 
-    async def readings(self, request: Request) -> Response:
+    async def history(self, request: Request) -> Response:
         if self.readings_status != 200:
             return JSONResponse({"detail": "broken on purpose"}, self.readings_status)
-        metric = request.query_params["metric"]
+        series = [self.curve(*name.split(":", 1)) for name in request.query_params.getlist("series")]
+        return JSONResponse({"series": series, "bucket": None, "next": None})
+
+    def curve(self, device: str, metric: str) -> dict[str, Any]:
         points = [] if self.no_readings else curve(metric, time.time() * 1000, 60 * MINUTE)
-        device = request.query_params["device"]
-        return JSONResponse({"series": [{"device": device, "metric": metric, "kind": "number", "points": points}]})
+        at, value = [at for at, _ in points], [value for _, value in points]
+        named = {"device": device, "metric": metric, "kind": "number", "unit": None, "shift": 0.0}
+        return {**named, "at": at, "value": value}
 
     async def live(self, _request: Request) -> Response:
         self.loop = asyncio.get_running_loop()

@@ -33,6 +33,11 @@ class Device:
     last_seen_at: datetime | None = None
     created_at: datetime = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
     values: list[Value] = field(default_factory=list[Value])
+    pending_since: datetime | None = None
+    said_id: str | None = None
+    is_on_trial: bool = False
+    online_seconds: int | None = None
+    stolen_at: datetime | None = None
 
 
 def now() -> datetime:
@@ -74,7 +79,7 @@ def fleet() -> list[Device]:
             values=[Value("temperature_c", 21.46, earlier)],
         ),
         Device("zz2k7c6h", "Garage door", "ESP8266", state="disabled", last_seen_at=earlier),
-        Device("p4q5r6s7", "Spare", "", state="never"),
+        Device("p4q5r6s7", "Spare", "", state="never", pending_since=earlier),
     ]
 
 
@@ -94,6 +99,11 @@ def stranger(**more: Any) -> Context:
     return frame("", **more) | {"nav": [], "person": None}
 
 
+def registration(number: int, name: str, **more: Any) -> SimpleNamespace:
+    shown = {"is_on_trial": False, "is_approved": False, "device_id": None} | more
+    return SimpleNamespace(id=number, name=name, expires_at=now() + timedelta(minutes=12), **shown)
+
+
 def devices(**more: Any) -> Context:
     counts = {"total": 14, "online": 11, "offline": 1, "disabled": 1, "never": 1}
     pager = {"text": "1–4 of 14", "previous": None, "next": "/devices?after=4"}
@@ -103,10 +113,12 @@ def devices(**more: Any) -> Context:
         "counts": counts,
         "pager": pager,
         "models": ["ESP32"],
+        "registrations": [registration(1, "Greenhouse Pi"), registration(2, "", is_on_trial=True, is_approved=True)],
+        "notice": None,
         "errors": {},
         "draft": {},
     }
-    return frame("Devices", **(shown | more))
+    return frame("Devices", **(shown | {"may_manage": True} | more))
 
 
 def no_devices() -> Context:
@@ -137,17 +149,18 @@ def device(shown: Device | None = None, **more: Any) -> Context:
     rows = [{"at": now() - timedelta(seconds=10 * i), "metric": "cpu_percent", "value": 3 + i / 10} for i in range(12)]
     raw = {"metric": "", "metrics": [value.metric for value in shown.values], "rows": rows, "pager": None}
     raw["pager"] = {"text": "newest first", "previous": None, "next": f"/devices/{shown.key}?cursor=abc"}
-    credentials = [credential(1, "active", now()), credential(2, "revoked", None)]
+    credentials = [credential(1, "active", now()), credential(2, "retired", None)]
     page = {
         "device": shown,
         "charts": chart_groups(numeric),
         "raw": raw,
         "credentials": credentials,
+        "tags": ["roof", "batch-7"],
         "notice": None,
         "chart_range": "1h",
         "fault": None,
     }
-    return frame("Devices", **(page | {"errors": {}, "draft": {}} | more))
+    return frame("Devices", **(page | {"errors": {}, "draft": {}, "may_manage": True} | more))
 
 
 def fresh_device() -> Context:
@@ -161,6 +174,22 @@ def disabled_device() -> Context:
     return device(shown)
 
 
+def relay() -> Context:
+    at = now() - timedelta(minutes=3)
+    shown = pi()
+    shown.pending_since, shown.stolen_at, shown.said_id = at, at, "02:FC:00:00:00:01"
+    shown.is_on_trial, shown.online_seconds = True, 180
+    made = credential(3, "active", now())
+    made.kind = "refresh_token"
+    return device(shown, credentials=[made])
+
+
+def registration_line() -> Context:
+    line = f'{{"deviceName":"Greenhouse Pi","publicKey":"A{"b" * 43}","token":"reg-{"x" * 43}"}}'
+    made = SimpleNamespace(id=7, name="Greenhouse Pi", line=line, expires_at=now() + timedelta(minutes=15))
+    return frame("Devices", offer=made, device=None, trial=True, approved=False, qr=qr(line))
+
+
 def claim() -> Context:
     made = SimpleNamespace(id="42", code="K7QM-3XWB-P5TD", expires_at=now() + timedelta(minutes=30), name="Workshop")
     url = "http://192.168.1.20:8000"
@@ -172,7 +201,8 @@ def claim() -> Context:
 def secret() -> Context:
     key = "bF0x2Qd8Jw3rT6vYk1LpZs9HnCe4MuXa7Gi5OqRtBjE"
     mqtt = {"host": "192.168.1.20", "port": 1883, "username": "k3x7qa2m"}
-    return frame("Devices", device=pi(), api_key=key, server_url="http://192.168.1.20:8000", mqtt=mqtt, qr=qr(key))
+    shown = {"api_key": key, "kind": "API key", "server_url": "http://192.168.1.20:8000", "qr": qr(key)}
+    return frame("Devices", device=pi(), mqtt=mqtt, **shown)
 
 
 def system() -> Context:
@@ -195,6 +225,13 @@ def system() -> Context:
             "connections": None,
             "note": "Restarted 3 times in the last minute.",
         },
+        "mail": {
+            "has_server": True,
+            "waiting": 2,
+            "given_up": 1,
+            "fault": "mail.example.org:587 answered 550 no such person here",
+        },
+        "weakened": ["thermostat_shared_key lets thermostats in that have no key of their own"],
     }
     text = (
         "Authorization refused for serial 10000000a1b2c3d4 from 192.168.1.77: its credential was revoked on 2026-05-04"
@@ -226,6 +263,8 @@ PAGES: dict[str, tuple[str, Callable[[], Context]]] = {
     "/devices/k3x7qa2m": ("dashboard/device.html", device),
     "/devices/p4q5r6s7": ("dashboard/device.html", fresh_device),
     "/disabled": ("dashboard/device.html", disabled_device),
+    "/relay": ("dashboard/device.html", relay),
+    "/registrations": ("dashboard/registration.html", registration_line),
     "/claims": ("dashboard/claim.html", claim),
     "/secret": ("dashboard/secret.html", secret),
     "/system": ("dashboard/system.html", system),

@@ -1,0 +1,1 @@
+"""Pages of those who manage a home, and of those who run the site."""
