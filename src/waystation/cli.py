@@ -1,8 +1,10 @@
 """`waystation …`: gathers the features' commands and the owner's; turns failures into one line and an exit code."""
 
+import os
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,6 +15,50 @@ from waystation.kernel.errors import DomainError, Invalid
 EPILOG = "Exit codes: 0 done, 1 it could not be done, 2 wrong usage or a wrong setting, 130 interrupted."
 main_app = typer.Typer(
     name="waystation", no_args_is_help=True, add_completion=True, epilog=EPILOG, pretty_exceptions_enable=False
+)
+
+
+class Group(NamedTuple):
+    """Commands of a feature under one word, and where they are; their help stands here too, to be shown unloaded.
+
+    `more` are commands of other features under the same word.
+    """
+
+    name: str
+    where: str
+    help: str
+    more: tuple[str, ...] = ()
+
+
+GROUPS = (
+    Group("token", "waystation.identity.cli:tokens", "Make, list and revoke API tokens."),
+    Group("person", "waystation.identity.cli:people", "Let people in again, keep them out, let them run the site."),
+    Group("home", "waystation.homes.cli:home_app", "List, make, rename and delete homes."),
+    Group(
+        "member",
+        "waystation.homes.cli:member_app",
+        "See, invite, add and remove people of a home, and give them roles.",
+    ),
+    Group("device", "waystation.devices.cli:app", "Register, pair, list, revoke and delete devices."),
+    Group("command", "waystation.commands.cli:app", "Ask devices to do things, and see what became of it."),
+    Group("alert", "waystation.alerts.cli:app", "Alert rules and the incidents they found."),
+    Group("message", "waystation.messages.cli:app", "See, follow and write out what devices wrote."),
+    Group("data", "waystation.telemetry.keeping.cli:app", "See, keep and delete what is stored; who has which plan."),
+    Group("export", "waystation.telemetry.transfer.cli:export_app", "Write readings into a file, of any length."),
+    Group(
+        "import",
+        "waystation.telemetry.transfer.cli:import_app",
+        "Bring in readings from a file, or an older hub.",
+        more=("waystation.dialects.dropsync.importing.cli:app",),
+    ),
+    Group("file", "waystation.files.cli:app", "List, send, get and delete files of devices and people."),
+    Group(
+        "package",
+        "waystation.files.packages.cli:app",
+        "Make sync packages, stage them for devices, carry them on a stick.",
+    ),
+    Group("mail", "waystation.operation.cli:mail_app", "See mail that has not left, and try the mail server."),
+    Group("nats", "waystation.operation.cli:nats_app", "What a NATS server of your own must know."),
 )
 
 HttpPort = Annotated[
@@ -45,6 +91,7 @@ def top(
 
 
 def _open(data: Path | None) -> Any:
+    _leave_out_rich()
     from waystation.kernel import logs, settings  # noqa: PLC0415  `--help` answers without loading the house
     from waystation.operation import start  # noqa: PLC0415
 
@@ -65,6 +112,7 @@ def serve(
     preset: Annotated[str | None, typer.Option(help="hub or cloud. [default: hub]", show_default=False)] = None,
 ) -> None:
     """Start the hub (or cloud) and serve until Ctrl-C."""
+    sys.modules["rich"] = None  # type: ignore[assignment]  a server prints no tables; without them it is 5 MB smaller
     from waystation.kernel import settings  # noqa: PLC0415
     from waystation.operation import start  # noqa: PLC0415
 
@@ -106,24 +154,44 @@ def settings_(data: Data = None, as_json: AsJson = False) -> None:
         show_table(("setting", "value", "from", "variables", "about"), rows, empty="")
 
 
-def gather() -> typer.Typer:
-    """All commands. Loads every feature, so it is not done for those that need none."""
-    from waystation.app import FEATURES  # noqa: PLC0415
+def gather(wanted: str | None = None) -> typer.Typer:
+    """All commands; of the groups only the wanted one with what is in it, which loads that feature and no other."""
     from waystation.operation import cli  # noqa: PLC0415
 
-    for feature in FEATURES:
-        if feature.cli is not None:
-            main_app.add_typer(feature.cli)
     cli.add_to(main_app)
+    for group in GROUPS:
+        is_whole = wanted in (None, group.name)
+        main_app.add_typer(_load(group) if is_whole else typer.Typer(name=group.name, help=group.help))
     return main_app
+
+
+def _load(group: Group) -> typer.Typer:
+    _leave_out_rich()
+    found = _named(group.where)
+    for where in group.more:
+        found.registered_commands.extend(_named(where).registered_commands)
+    return found
+
+
+def _named(where: str) -> typer.Typer:
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _leave_out_rich() -> None:
+    """Structlog loads it whenever it is there, to show tracebacks that we do not show: 0.1 s of every command."""
+    if "rich" in sys.modules or "structlog" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    import_module("structlog")
+    del sys.modules["rich"]
 
 
 def main() -> None:
     """The entry point of the command. Wrong usage has ended with exit code 2 before a DomainError can be."""
-    if sys.argv[1:2] == ["serve"]:
-        sys.modules["rich"] = None  # type: ignore[assignment]  a server prints no tables; without them it is 5 MB smaller
+    completes = "_WAYSTATION_COMPLETE" in os.environ
     try:
-        gather()()
+        gather(None if completes else "".join(sys.argv[1:2]))()
     except Invalid as wrong:
         _fail(wrong.sentence, USAGE)
     except DomainError as fault:

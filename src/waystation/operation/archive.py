@@ -18,9 +18,14 @@ import msgspec
 
 from waystation.kernel.errors import Conflict, Invalid, StorageFull
 from waystation.kernel.secrets import sync_folder
+from waystation.operation import archive_lock
+from waystation.operation.archive_lock import Lock
 
-FORMAT = 1
-CONTENTS, DATABASE, KEYS, QUEUE = "backup.json", "waystation.db", "keys.tar", "queue.tar"
+FORMAT = 2
+IN_CLEAR = 1  # the format that had no lock: keys.tar and queue.tar as they are
+CONTENTS, DATABASE, KEYS, QUEUE, BLOBS = "backup.json", "waystation.db", "keys.tar", "queue.tar", "blobs.tar"
+LOCKED = ".locked"
+LETTERS = ("outbox", "body")  # the column whose values are locked in the copy: a mail may hold a link that signs in
 SQUEEZED = (".tar.gz", ".tgz")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PIECE_BYTES = 1 << 20
@@ -40,7 +45,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """`rows` by table. `queue` says what became of MQTT messages that were acknowledged and not yet readings: `stored`
-    before the copy was made, `included`, or `none` without a queue of ours.
+    before the copy was made, `included`, or `none` without a queue of ours. `lock` holds the key to members that end in
+    `.locked` and to the outbox's bodies; archives of the first format have none.
     """
 
     format: int
@@ -52,6 +58,7 @@ class Contents:
     rows: Mapping[str, int]
     settings: Mapping[str, str]
     members: Mapping[str, Member]
+    lock: Lock | None = None
 
 
 class Damaged(Conflict):
@@ -79,7 +86,7 @@ def draft_of(path: Path) -> Generator[Path]:
 
 
 def write(path: Path, contents: Contents, files: Mapping[str, Path], tell: Tell) -> None:
-    """Durable when it returns; readable by its owner only, because it holds keys."""
+    """Durable when it returns; readable by its owner only."""
     total = sum(member.size_bytes for member in contents.members.values())
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE), "wb") as file:
         with _squeezing(path, file) as squeezed, tarfile.open(fileobj=squeezed, mode="w") as tar:
@@ -155,6 +162,12 @@ def read(path: Path, tell: Tell, into: Path | None = None) -> Contents:
     return contents
 
 
+def look(path: Path) -> Contents:
+    """What it says of itself; the members are not read."""
+    with _whole(path), tarfile.open(path, "r|*") as tar:
+        return _contents(tar, tar.next())
+
+
 def _check(name: str, found: Member, expected: Member) -> None:
     if found != expected:
         raise Damaged(f"{name} in the backup is not as it was written, so nothing of it is used")
@@ -183,11 +196,14 @@ def _contents(tar: tarfile.TarFile, first: tarfile.TarInfo | None) -> Contents:
     raw = source.read()
     try:
         told = msgspec.json.decode(raw, type=dict[str, Any]).get("format")
-        if told != FORMAT:
-            raise Damaged(f"this backup has the format {told}; this program reads {FORMAT}: use the one that made it")
-        return msgspec.json.decode(raw, type=Contents)
+        if told not in (IN_CLEAR, FORMAT):
+            raise Damaged(f"this backup has the format {told}; this program reads {IN_CLEAR} and {FORMAT}: use a newer")
+        contents = msgspec.json.decode(raw, type=Contents)
     except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise Damaged(f"the backup's list of contents cannot be read: {fault}") from fault
+    if (contents.lock is None) != (told == IN_CLEAR):
+        raise Damaged("the backup's list of contents has no lock, or one that its format has not")
+    return contents
 
 
 @contextmanager
@@ -203,13 +219,21 @@ def _whole(path: Path) -> Generator[None]:
         raise Damaged(f"{path} cannot be read as a backup: {fault}") from fault
 
 
-def pack(folder: Path, into: Path) -> None:
-    """All regular files below the folder."""
-    with tarfile.open(into, "w") as tar:
+def pack(folder: Path, into: Path, key: bytes) -> None:
+    """All regular files below the folder, encrypted on the way."""
+    with archive_lock.locking(into, key) as locked, tarfile.open(fileobj=locked, mode="w|") as tar:
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
             with path.open("rb") as opened:
                 _add(tar, path.relative_to(folder).as_posix(), opened)
-    into.chmod(PRIVATE)
+
+
+def pack_in_clear(found: Mapping[str, Path], into: Path) -> None:
+    """Files by their names in the tar; one that has gone meanwhile is left out."""
+    private = os.fdopen(os.open(into, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE), "wb")
+    with private as file, tarfile.open(fileobj=file, mode="w|") as tar:
+        for name, path in found.items():
+            with suppress(FileNotFoundError), path.open("rb") as opened:
+                _add(tar, name, opened)
 
 
 def unpack(packed: Path, folder: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from waystation import app, web
 from waystation.kernel import status
 from waystation.kernel.db import Database, Listeners
-from waystation.kernel.feature import Feature
+from waystation.kernel.feature import Feature, loaded
 from waystation.kernel.hot import Hot
 from waystation.kernel.routes import who_may_call
 from waystation.kernel.settings import Settings
 
 PUBLIC = "public"
-NOBODY = "nobody"
+WEBSOCKET = "WS"
 TOLD = re.compile(r"\.tell\((?:\w+\.)*([A-Z]\w*)\(")
 STATIC = f"{web.STATIC_URL.rsplit('/', 1)[0]}/…"  # its last part is a hash that changes with every file
 
@@ -25,7 +25,7 @@ STATIC = f"{web.STATIC_URL.rsplit('/', 1)[0]}/…"  # its last part is a hash th
 class Door:
     """A method and path that is answered, and who is let in: words of the caller types, `device`, or `public`.
 
-    `nobody` is a method that is refused on purpose, where a contract says how.
+    The method of a WebSocket is `WS`. `nobody` is a method that is refused on purpose, where a contract says how.
     """
 
     feature: str
@@ -88,14 +88,14 @@ def _of_the_kernel() -> list[Door]:
 def doors(feature: Feature) -> list[Door]:
     """A path with and one without a slash at its end, alike otherwise, are one door."""
     hot = [Door(feature.name, route.method, route.path.rstrip("/"), route.who, is_hot=True) for route in feature.hot]
-    return hot + [door for router in feature.routes for door in _routes(feature.name, router.routes)]
+    return hot + [door for router in feature.routes for door in _routes(feature.name, loaded(router).routes)]
 
 
 def _routes(feature: str, routes: Iterable[Any]) -> list[Door]:
     found: dict[Door, None] = {}
     for route in routes:
         who = who_may_call(route.endpoint) or PUBLIC
-        for method in sorted(route.methods - {"HEAD"}):
+        for method in sorted(getattr(route, "methods", {WEBSOCKET}) - {"HEAD"}):
             found[Door(feature, method, route.path.rstrip("/") or "/", who)] = None
     return list(found)
 
@@ -118,6 +118,7 @@ def _name(kind: type) -> str:
 
 def _place(listener: Any) -> str:
     """Where a listener is written; one without a name of its own is told by its module."""
+    listener = getattr(listener, "func", listener)  # of a partial, what is called
     module = str(listener.__module__).removeprefix("waystation.")
     return module if "<" in listener.__qualname__ else f"{module}.{listener.__qualname__}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from waystation.kernel.errors import Conflict
 
 PAGES_AT_ONCE = 2_000
+ROWS_AT_ONCE = 500
 MOST_WAIT_SECONDS = 30.0
 
 Progress = Callable[[int, int], None]
@@ -51,6 +52,36 @@ def scalar(path: Path, query: str) -> str:
     with as_it_is(path) as database:
         row = database.execute(query).fetchone()
     return "" if row is None else str(row[0])
+
+
+def column(path: Path, query: str) -> list[str]:
+    """The first column of every row."""
+    with as_it_is(path) as database:
+        return [str(row[0]) for row in database.execute(query)]
+
+
+def rewrite(path: Path, table: str, column: str, change: Callable[[str, bytes], bytes]) -> None:
+    """Every value of the column, all or none. `change` hears which it is (`table 12`), and what was there is wiped."""
+    with _opened(path) as database:
+        database.isolation_level = None
+        database.execute("PRAGMA secure_delete=ON")
+        database.execute("BEGIN")
+        last = -1
+        read = f'SELECT rowid, "{column}" FROM "{table}" WHERE rowid > ? ORDER BY rowid LIMIT {ROWS_AT_ONCE}'  # noqa: S608  our own names
+        while rows := database.execute(read, (last,)).fetchall():
+            changed = [(change(f"{table} {number}", value), number) for number, value in rows]
+            database.executemany(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', changed)  # noqa: S608
+            last = rows[-1][0]
+        database.execute("COMMIT")
+
+
+def emptied(path: Path, tables: tuple[str, ...]) -> dict[str, int]:
+    """How many rows each had; an older database may have fewer tables."""
+    with _opened(path) as database:
+        database.isolation_level = None
+        there = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        found = [name for name in tables if name in there]
+        return {name: database.execute(f'DELETE FROM "{name}"').rowcount for name in found}  # noqa: S608  our own names
 
 
 @contextmanager

@@ -6,39 +6,40 @@ import gc
 import json
 import multiprocessing
 import os
-from collections.abc import Generator, Mapping
+import signal
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
 import structlog
 
-from waystation import __version__, app, homes, identity
-from waystation.kernel import logs, migrations, qr, server
+import waystation
+from waystation import __version__, homes
+from waystation.kernel import logs, migrations, qr
 from waystation.kernel.clock import SystemClock
-from waystation.kernel.db import Database, Listener
+from waystation.kernel.db import Database, Listener, Listeners
 from waystation.kernel.desk import Desk, say
 from waystation.kernel.errors import Conflict, DomainError, Unavailable
-from waystation.kernel.hot import Hot
 from waystation.kernel.secrets import make_folder, write_private
 from waystation.kernel.settings import Settings
 from waystation.kernel.site import local_url, public_url
+from waystation.kernel.sockets import begin_again, open_sockets
 
 log = structlog.get_logger(__name__)
 
 RUNNING = "running.json"
+PACKAGE = Path(waystation.__file__).parent
 
 
 def open_desk(settings: Settings, sources: Mapping[str, str]) -> Desk:
     """The database, up to date, with the hub's home; made when the data folder is empty."""
     make_folder(settings.data)
-    listeners: dict[type, list[Listener]] = {}
-    for feature in app.FEATURES:
-        for kind, listener in feature.listens.items():
-            listeners.setdefault(kind, []).append(listener)
-    database = Database(settings.database, listeners=listeners)
-    migrations.bring_up_to_date(database, app.PACKAGE)
+    database = Database(settings.database, listeners=AtNeed())
+    migrations.bring_up_to_date(database, PACKAGE)
     with database.read() as tx:
         home = homes.first_home(tx)
     if home is None:
@@ -47,12 +48,35 @@ def open_desk(settings: Settings, sources: Mapping[str, str]) -> Desk:
     return Desk(settings, sources, database, home.id)
 
 
+class AtNeed(Mapping[type, Sequence[Listener]]):
+    """Every feature's listeners, which means all features, loaded when a command tells the first event."""
+
+    @cached_property
+    def _all(self) -> Listeners:
+        from waystation import app  # noqa: PLC0415
+
+        return app.heard()
+
+    def __getitem__(self, kind: type) -> Sequence[Listener]:
+        return self._all[kind]
+
+    def __iter__(self) -> Iterator[type]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
 def serve(settings: Settings, sources: Mapping[str, str]) -> int:
     """Serves until it is told to stop; the exit code."""
+    from waystation import identity  # noqa: PLC0415  what only a server needs
+    from waystation.kernel import server  # noqa: PLC0415
+
     logs.configure(settings.log_level, settings.log_format)
     make_folder(settings.data)
     with _alone(settings):
-        sockets = server.listen(settings.host, settings.port)
+        sockets = open_sockets(settings.host, settings.port)
+        kept = [one.dup() for one in sockets]  # the server closes its own at the end
         settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
         _bring_up_to_date_elsewhere(settings)
         desk = open_desk(settings, sources)
@@ -66,13 +90,18 @@ def serve(settings: Settings, sources: Mapping[str, str]) -> int:
             greet(settings, link)
 
         try:
-            return server.serve(build, settings, sockets, on_ready=ready)
+            code = server.serve(build, settings, sockets, on_ready=ready)
         finally:
             (settings.data / RUNNING).unlink(missing_ok=True)
+    if code == server.AGAIN:
+        begin_again(kept)
+    return code
 
 
-def build(settings: Settings) -> Hot:
+def build(settings: Settings) -> Any:
     """The app of one process, which may be a worker that has only just begun."""
+    from waystation import app  # noqa: PLC0415
+
     logs.configure(settings.log_level, settings.log_format)
     return app.build(settings)
 
@@ -88,7 +117,7 @@ def _bring_up_to_date_elsewhere(settings: Settings) -> None:
 
 def _bring_up_to_date(url: str) -> None:
     try:
-        migrations.bring_up_to_date(Database(url), app.PACKAGE)
+        migrations.bring_up_to_date(Database(url), PACKAGE)
     except DomainError as fault:
         raise SystemExit(f"waystation: {fault.sentence}") from None
 
@@ -120,6 +149,7 @@ def _note_running(settings: Settings) -> None:
     path.unlink(missing_ok=True)
     facts = {
         "pid": os.getpid(),
+        "started_at": time.time(),
         "port": settings.port,
         "url": local_url(settings),
         "public_url": public_url(settings),
@@ -137,12 +167,30 @@ def running(data: Path) -> dict[str, Any] | None:
     return facts if psutil.pid_exists(facts["pid"]) else None
 
 
+def restart(data: Path, within_seconds: float = 60) -> None:
+    """Returns when the hub on this folder serves again; its sockets have listened all the time."""
+    before = running(data)
+    if before is None:
+        raise Conflict(f"no hub is running on {data}")
+    os.kill(before["pid"], signal.SIGUSR2)
+    end = time.monotonic() + within_seconds
+    while time.monotonic() < end:
+        facts = running(data)
+        if facts is not None and facts["started_at"] != before["started_at"]:
+            return
+        time.sleep(0.1)
+    raise Unavailable(f"the hub did not come back within {within_seconds:g} s; its log has the reason")
+
+
 def greet(settings: Settings, link: str | None) -> None:
     """What a person reads when the hub is ready."""
     address = public_url(settings)
     kept = "SQLite" if settings.is_sqlite else "PostgreSQL"
     say(f"\nWaystation {__version__} is running.\n")
     say(f"  Open    {address}")
+    if settings.https_only and not settings.trusted_proxies:
+        say("  HTTPS   pages need it: name the proxy in front in WAYSTATION_TRUSTED_PROXIES,")
+        say("          or set WAYSTATION_HTTPS_ONLY=false to try things out at home")
     if settings.mqtt_port or settings.nats_url.get_secret_value():
         say(
             f"  MQTT    port {settings.mqtt_port}"

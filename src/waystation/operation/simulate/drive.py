@@ -15,6 +15,7 @@ from waystation.operation.simulate.kinds import Kind, Values
 from waystation.operation.simulate.line import Fault, Line, RefusedForGood
 from waystation.operation.simulate.mqtt_line import Broker, MqttLine
 from waystation.operation.simulate.tally import Tally
+from waystation.operation.simulate.wording import OURS, Wording
 
 MOST_WIRES = 1_000  # a hub lets 2,000 connections of one address in
 LAST_ANSWERS_SECONDS = 10.0
@@ -31,6 +32,7 @@ class Course:
     rate: float
     seconds: float
     remember: bool = False  # which readings were acknowledged, to compare with what was stored
+    wording: Wording = OURS
 
 
 @dataclass(slots=True)
@@ -50,11 +52,11 @@ class Life:
         return self.last_ms, self.kind.values(self.last_ms / 1000)
 
 
-def fleet_of(members: Sequence[Member], course: Course) -> list[Life]:
-    """Call on the event loop."""
+def fleet_of(members: Sequence[Member], course: Course, alive: Mapping[int, Kind]) -> list[Life]:
+    """Call on the event loop. Who has a past goes on from it."""
     place = Place.of(course.url)
     by_http = sum(not member.by_mqtt for member in members)
-    wires = [Wire(place) for _ in range(max(1, min(by_http, MOST_WIRES)))]
+    wires = [Wire(place, course.wording.path) for _ in range(max(1, min(by_http, MOST_WIRES)))]
     broker, now = Broker(place.host, course.mqtt_port), time.time()
 
     def line(member: Member) -> Line:
@@ -62,7 +64,10 @@ def fleet_of(members: Sequence[Member], course: Course) -> list[Life]:
             return MqttLine(broker, member.key, member.api_key)
         return HttpLine(wires[member.number % len(wires)], member.serial, member.api_key)
 
-    return [Life(member, member.kind(member.number + 1, WEATHER, now), line(member)) for member in members]
+    def physics(member: Member) -> Kind:
+        return alive.get(member.number) or member.kind(member.number + 1, WEATHER, now)
+
+    return [Life(member, physics(member), line(member)) for member in members]
 
 
 async def drive(lives: Sequence[Life], course: Course, tally: Tally, stop: asyncio.Event) -> None:
@@ -98,7 +103,7 @@ async def _live(life: Life, course: Course, tally: Tally, stop: asyncio.Event) -
 
 async def _deliver(life: Life, course: Course, tally: Tally, stop: asyncio.Event) -> None:
     at_ms, values = life.reading()
-    body = msgspec.json.encode({"at": at_ms, "values": values})
+    body = msgspec.json.encode(course.wording.body(life.member, at_ms, values))
     tally.sent += 1
     pause_seconds = FIRST_PAUSE_SECONDS
     while True:

@@ -29,12 +29,16 @@ class Member:
     by_mqtt: bool
 
 
-def enlist(desk: Desk, count: int, mqtt_share: float, tell: Tell) -> list[Member]:
+def enlist(
+    desk: Desk, count: int, mqtt_share: float, tell: Tell, *, kinds: Sequence[type[Kind]] = KINDS
+) -> list[Member]:
     """Registers what is missing, and gives each device a key of its own for this run."""
     found: list[Member] = []
     for numbers in _groups(range(count)):
         with desk.database.write() as tx:
-            found += [_member(tx, desk, number, by_mqtt=speaks_mqtt(number, mqtt_share)) for number in numbers]
+            found += [
+                _member(tx, desk, number, by_mqtt=speaks_mqtt(number, mqtt_share), kinds=kinds) for number in numbers
+            ]
         tell("registering devices", len(found), count)
     return found
 
@@ -54,23 +58,23 @@ def speaks_mqtt(number: int, share: float) -> bool:
     return int((place + 1) * share) > int(place * share)
 
 
-def name_of(number: int) -> str:
+def name_of(number: int, kinds: Sequence[type[Kind]] = KINDS) -> str:
     """`Greenhouse 3`."""
-    return f"{KINDS[number % len(KINDS)].label} {number // len(KINDS) + 1}"
+    return f"{kinds[number % len(kinds)].label} {number // len(kinds) + 1}"
 
 
-def serial_of(number: int) -> str:
-    return f"sim-{name_of(number).lower().replace(' ', '-')}"
+def serial_of(number: int, kinds: Sequence[type[Kind]] = KINDS) -> str:
+    return f"sim-{name_of(number, kinds).lower().replace(' ', '-')}"
 
 
-def _member(tx: Tx, desk: Desk, number: int, *, by_mqtt: bool) -> Member:
-    kind, name, serial = KINDS[number % len(KINDS)], name_of(number), serial_of(number)
+def _member(tx: Tx, desk: Desk, number: int, *, by_mqtt: bool, kinds: Sequence[type[Kind]]) -> Member:
+    kind, name, serial = kinds[number % len(kinds)], name_of(number, kinds), serial_of(number, kinds)
     known = devices.by_serial(tx, desk.home_id, serial)
     if known is None:
         model = f"Simulated {kind.label.lower()}"
         made = devices.register(tx, COMMAND_LINE, desk.home_id, desk.now(), name=name, model_text=model, serial=serial)
     else:
-        made = devices.new_api_key(tx, COMMAND_LINE, known, desk.now())
+        made = devices.new_credential(tx, COMMAND_LINE, known, desk.now())
     return Member(number, kind, made.name, made.key, made.serial, made.api_key, by_mqtt)
 
 

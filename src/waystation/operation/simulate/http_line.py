@@ -9,7 +9,6 @@ import httptools
 
 from waystation.operation.simulate.line import Fault, RefusedForGood
 
-PATH = "/api/readings"
 ANSWER_SECONDS = 15.0
 AGAIN_LATER = frozenset({408, 425, 429, *range(500, 600)})
 
@@ -89,8 +88,9 @@ class Answers(asyncio.Protocol):
 class Wire:
     """A connection that is opened when it is needed. Several devices of a large fleet may take turns on one."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, path: str) -> None:
         self._place = place
+        self._path = path
         self._answers: Answers | None = None
         self._turn = asyncio.Lock()
 
@@ -119,7 +119,7 @@ class Wire:
 
     def _request(self, authorization: str, body: bytes) -> bytes:
         return (
-            f"POST {self._place.prefix}{PATH} HTTP/1.1\r\nHost: {self._place.host}:{self._place.port}\r\n"
+            f"POST {self._place.prefix}{self._path} HTTP/1.1\r\nHost: {self._place.host}:{self._place.port}\r\n"
             f"Authorization: {authorization}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode() + body
 

@@ -177,6 +177,7 @@ class Thermostat:
             "temp_outside_c": round(outside, 2),
             "setpoint_c": setpoint,
             "hysteresis_c": self.HYSTERESIS_C,
+            "humidity_percent": round(44.0 + 7.0 * noise(self._seed + 3, at, 3 * HOUR), 1),
             "output": self._output.value,
         }
 

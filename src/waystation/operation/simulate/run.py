@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,19 @@ from waystation.kernel.desk import Desk
 from waystation.kernel.errors import Conflict, Invalid
 from waystation.operation import start
 from waystation.operation.progress import steps
-from waystation.operation.simulate import display, fleet, verify
-from waystation.operation.simulate.drive import Course, Life, drive, fleet_of, remembered
+from waystation.operation.simulate import display, fleet, past, verify
+from waystation.operation.simulate.drive import WEATHER, Course, Life, drive, fleet_of, remembered
+from waystation.operation.simulate.kinds import KINDS, Kind, Thermostat
 from waystation.operation.simulate.tally import Tally
+from waystation.operation.simulate.wording import FIRMWARE, OURS
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """How much history is written first, as in `365d`; nothing is none."""
+
+    lasting: str = ""
+    step_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,8 @@ class Asked:
     hub: str | None
     verify: bool
     quiet: bool
+    thermostats: bool = False  # only these, in the words of their firmware
+    past: Past = Past()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +67,12 @@ class Outcome:
 def simulate(desk: Desk, asked: Asked) -> Outcome:
     """The devices' keys are taken back however the run ends."""
     course, share = _course(desk, asked)
-    with _enlisted(desk, asked.devices, share) as members:
+    past_seconds = past.seconds_of(asked.past.lasting)
+    with _enlisted(desk, asked, share) as members:
+        alive = _pasts(desk, asked, members, past_seconds)
         tally = Tally(asked.devices, by_mqtt=sum(member.by_mqtt for member in members))
         began_at = time.monotonic()
-        lives, was_interrupted = asyncio.run(_run(members, course, tally, live=not asked.quiet))
+        lives, was_interrupted = asyncio.run(_run((members, alive), course, tally, live=not asked.quiet))
         seconds = time.monotonic() - began_at
         verdict = None
         if asked.verify:
@@ -67,8 +81,18 @@ def simulate(desk: Desk, asked: Asked) -> Outcome:
     return Outcome(tally, seconds, verdict, was_interrupted)
 
 
+def _pasts(desk: Desk, asked: Asked, members: Sequence[fleet.Member], seconds: float) -> Mapping[int, Kind]:
+    if not seconds:
+        return {}
+    with steps() as tell:
+        step = asked.past.step_seconds
+        return past.write(desk, members, WEATHER, seconds=seconds, step_seconds=step, tell=tell)
+
+
 def _course(desk: Desk, asked: Asked) -> tuple[Course, float]:
     """Where to, and the share of devices that can use MQTT there."""
+    if asked.thermostats and asked.verify:
+        raise Invalid("--verify compares times, and a thermostat's readings have those of their arrival; leave it out")
     running = start.running(desk.settings.data)
     if asked.hub is None and running is None:
         folder = desk.settings.data
@@ -77,14 +101,16 @@ def _course(desk: Desk, asked: Asked) -> tuple[Course, float]:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise Invalid(f"--hub {url}: an address looks like http://hub.local:8000")
     mqtt_port = int(running["mqtt_port"]) if running else desk.settings.mqtt_port
-    course = Course(url, mqtt_port, asked.rate, asked.seconds, remember=asked.verify)
-    return course, asked.mqtt_share if mqtt_port else 0.0
+    wording = FIRMWARE if asked.thermostats else OURS
+    course = Course(url, mqtt_port, asked.rate, asked.seconds, remember=asked.verify, wording=wording)
+    return course, asked.mqtt_share if mqtt_port and not asked.thermostats else 0.0
 
 
 @contextmanager
-def _enlisted(desk: Desk, count: int, share: float) -> Generator[Sequence[fleet.Member]]:
+def _enlisted(desk: Desk, asked: Asked, share: float) -> Generator[Sequence[fleet.Member]]:
+    kinds = (Thermostat,) if asked.thermostats else KINDS
     with steps() as tell:
-        members = fleet.enlist(desk, count, share, tell)
+        members = fleet.enlist(desk, asked.devices, share, tell, kinds=kinds)
     try:
         yield members
     finally:
@@ -92,9 +118,11 @@ def _enlisted(desk: Desk, count: int, share: float) -> Generator[Sequence[fleet.
             fleet.dismiss(desk, members, tell)
 
 
-async def _run(members: Sequence[fleet.Member], course: Course, tally: Tally, *, live: bool) -> tuple[list[Life], bool]:
+async def _run(
+    fleet_: tuple[Sequence[fleet.Member], Mapping[int, Kind]], course: Course, tally: Tally, *, live: bool
+) -> tuple[list[Life], bool]:
     """Also says whether somebody stopped it before its time."""
-    stop, lives = asyncio.Event(), fleet_of(members, course)
+    stop, lives = asyncio.Event(), fleet_of(fleet_[0], course, fleet_[1])
     interrupted = asyncio.Event()
 
     def on_signal() -> None:

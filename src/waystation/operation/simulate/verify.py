@@ -2,17 +2,20 @@
 
 import json
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from waystation import identity
 from waystation.kernel.audit import COMMAND_LINE
 from waystation.kernel.desk import Desk
+from waystation.kernel.errors import Unavailable
 from waystation.operation.archive import Tell
 
 NAME = "waystation simulate --verify"
@@ -77,8 +80,7 @@ def reader(desk: Desk, url: str) -> Generator[Get]:
         request = urllib.request.Request(  # noqa: S310  the owner named the hub
             f"{url}/api/readings?{urllib.parse.urlencode(asked)}", headers={"Authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
+        return json.loads(_patiently(request))
 
     try:
         yield get
@@ -87,3 +89,17 @@ def reader(desk: Desk, url: str) -> Generator[Get]:
             for row in identity.tokens(tx):
                 if row.name == NAME and row.revoked_at is None:
                     identity.revoke_token(tx, COMMAND_LINE, desk.now(), row.id)
+
+
+def _patiently(request: urllib.request.Request) -> bytes:
+    """A hub that is being started anew is waited for; Unavailable when it does not come back."""
+    until = time.monotonic() + ARRIVE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                return answer.read()
+        except (urllib.error.URLError, ConnectionError) as fault:
+            answered = isinstance(fault, urllib.error.HTTPError) and fault.code < HTTPStatus.INTERNAL_SERVER_ERROR
+            if answered or time.monotonic() > until:
+                raise Unavailable(f"the readings could not be compared: {fault}") from fault
+            time.sleep(LOOK_SECONDS)

@@ -9,13 +9,19 @@ from waystation import devices
 from waystation.kernel.audit import COMMAND_LINE
 from waystation.kernel.secrets import KeyRing
 from waystation.kernel.settings import Settings
-from waystation.operation import start
+from waystation.operation import archive_lock, start
 
 Folder = Callable[..., Path]
 
 
 def settings_of(data: Path) -> Settings:
     return Settings.model_validate({"data": data})
+
+
+@pytest.fixture(autouse=True)
+def _quick_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens an archive reads its cost in it; here guessing may be cheap."""
+    monkeypatch.setattr(archive_lock, "N", 16)
 
 
 @pytest.fixture

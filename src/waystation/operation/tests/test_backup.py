@@ -11,33 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from waystation import app
+from waystation.files.shelf import Shelf
+from waystation.kernel.blobs import LocalBlobs
 from waystation.kernel.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
 from waystation.kernel.settings import load
-from waystation.operation import archive, backup, sqlite_copy
-from waystation.operation.archive import Contents, Damaged
-from waystation.operation.restore import restore
-
-
-def unheard(_step: str, _done: int, _total: int) -> None:
-    """Nobody looks at the progress."""
-
-
-def saved(data: Path, file: Path, *, replace: bool = False) -> Contents:
-    return backup.make(*load({"data": data}, {}), file, replace=replace, tell=unheard)
-
-
-def brought_back(file: Path, data: Path) -> Contents:
-    return restore(file, data, app.PACKAGE, tell=unheard)
-
-
-def names_of_devices(data: Path) -> list[str]:
-    with closing(sqlite3.connect(data / "waystation.db")) as database:
-        return [row[0] for row in database.execute("SELECT name FROM device ORDER BY id")]
-
-
-def tree(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+from waystation.operation import archive, backup, sqlite_copy, start
+from waystation.operation.archive import Damaged
+from waystation.operation.tests.saving import brought_back, names_of_devices, saved, tree, unheard, unheard_code
 
 
 @pytest.mark.parametrize("name", ["b.tar", "b.tar.gz", "b.tgz"])
@@ -47,7 +27,19 @@ def test_what_is_saved_comes_back(data: Path, tmp_path: Path, name: str) -> None
     assert made.rows["device"] == 3
     assert names_of_devices(tmp_path / "again") == ["Kitchen", "Hall", "Shed"]
     assert (tmp_path / "again/keys/forms.key").read_bytes() == (data / "keys/forms.key").read_bytes()
-    assert tree(tmp_path / "again") == {"waystation.db", "keys/forms.key"}
+    assert tree(tmp_path / "again") == {"waystation.db", "keys/forms.key", "keys/backup.key"}
+
+
+def test_files_come_back_with_their_bytes(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    desk = start.open_desk(load({"data": data}, {})[0], {})
+    kept = Shelf(desk).put(tmp_path / "notes.txt", "notes.txt", lambda _: None)
+    desk.database.close()
+    made = saved(data, tmp_path / "b.tar")
+    assert "blobs.tar" in made.members
+    brought_back(tmp_path / "b.tar", tmp_path / "again")
+    with LocalBlobs(tmp_path / "again/blobs").open(kept.sha256) as found:
+        assert found.read() == b"hello"
 
 
 def test_what_comes_back_and_the_file_are_their_owners_only(data: Path, tmp_path: Path) -> None:
@@ -64,8 +56,8 @@ def test_the_file_says_what_is_in_it(data: Path, tmp_path: Path) -> None:
         assert first is not None
         listed = json.load(tar.extractfile(first) or pytest.fail("no contents"))
     assert first.name == "backup.json"
-    assert (listed["format"], listed["home"], listed["queue"]) == (1, "Home", "none")
-    assert set(listed["members"]) == {"waystation.db", "keys.tar"}
+    assert (listed["format"], listed["home"], listed["queue"]) == (2, "Home", "none")
+    assert set(listed["members"]) == {"waystation.db", "keys.tar.locked"}
 
 
 def test_nothing_is_left_beside_the_file(data: Path, tmp_path: Path) -> None:
@@ -97,7 +89,7 @@ def test_a_folder_without_a_hub_is_not_made(tmp_path: Path) -> None:
 def test_with_postgresql_its_own_tools_are_named(tmp_path: Path) -> None:
     given = load({"data": tmp_path}, {"DATABASE_URL": "postgresql://db/home"})
     with pytest.raises(Conflict, match="pg_dump"):
-        backup.make(*given, tmp_path / "b.tar", replace=False, tell=unheard)
+        backup.make(*given, backup.Wanted(path=tmp_path / "b.tar", hear_code=unheard_code), unheard)
 
 
 def test_a_queue_of_a_stopped_hub_is_saved_with_it(data: Path, tmp_path: Path) -> None:

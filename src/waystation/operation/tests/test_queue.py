@@ -7,6 +7,7 @@ from tests.nats import ExternalNats
 
 from waystation.kernel.errors import Unavailable
 from waystation.kernel.mqtt_inbox import STREAM, STREAM_SUBJECTS, durable_of, keep_from_empty, prepare
+from waystation.kernel.nats_session import caught_up
 from waystation.operation import queue
 
 pytestmark = pytest.mark.servers
@@ -26,7 +27,7 @@ async def settle(client: Client, count: int) -> None:
     await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{durable_of('telemetry')}", asked, reply=address)
     for _ in range(count):
         await (await waiting.next_msg(5)).ack()
-    await client.flush()
+    await caught_up(client)
 
 
 def test_a_message_is_behind_until_it_is_settled(nats: ExternalNats) -> None:

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from tests.hub import Hub, waystation
 from tests.servers import StartHub
 
-from waystation import devices
+from waystation import devices, telemetry
+from waystation.kernel.errors import Invalid
 from waystation.operation import start
-from waystation.operation.simulate import fleet, verify
+from waystation.operation.simulate import fleet, past, verify
+from waystation.operation.simulate.kinds import Thermostat
 from waystation.operation.simulate.tally import Latencies
+from waystation.operation.simulate.wording import FIRMWARE
 from waystation.operation.tests.conftest import settings_of
 
 
@@ -119,9 +122,9 @@ def test_a_fleet_by_http_and_mqtt_finds_everything_stored(hub: StartHub) -> None
 def test_a_fleet_survives_its_hub(hub: StartHub) -> None:
     """Every device repeats what it was not told is safe, so nothing is missing and nothing is there twice."""
     running = hub(mqtt=True)
-    words = ("--devices", 20, "--rate", 40, "--seconds", 15, "--mqtt-share", 0.5)
+    words = ("--devices", 20, "--rate", 40, "--seconds", 30, "--mqtt-share", 0.5)
     with subprocess.Popen(command(running, *words), stdout=subprocess.PIPE, text=True) as program:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while len(running.command("device", "list")) < 20 and time.monotonic() < until:
             time.sleep(0.2)
         time.sleep(3)
@@ -137,9 +140,46 @@ def test_a_fleet_survives_its_hub(hub: StartHub) -> None:
 def test_ctrl_c_ends_a_run_in_order(hub: StartHub) -> None:
     running = hub()
     with subprocess.Popen(command(running, "--devices", 5, "--rate", 20), stdout=subprocess.PIPE, text=True) as program:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while not any(device["last_seen_at"] for device in running.command("device", "list")):
             assert time.monotonic() < until
         program.send_signal(signal.SIGINT)
         told, _ = program.communicate(timeout=60)
     assert (program.returncode, json.loads(told)["missing"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 0), ("12h", 43_200), ("365d", 31_536_000), (" 2D ", 172_800)])
+def test_a_history_is_as_long_as_it_says(text: str, seconds: int) -> None:
+    assert past.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0d", "365", "d", "-1d", "99999d", "1w", "1.5d", "nan"])
+def test_a_history_of_no_possible_length_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match="--backfill"):
+        past.seconds_of(text)
+
+
+def test_a_fleet_lives_on_from_the_history_that_was_written_for_it(data: Path) -> None:
+    desk = start.open_desk(settings_of(data), {})
+    members = fleet.enlist(desk, 2, 0.0, unheard, kinds=(Thermostat,))
+    alive = past.write(desk, members, 7, seconds=7200, step_seconds=60, tell=unheard)
+    with desk.database.read() as tx:
+        ids = [devices.find(tx, desk.home_id, member.key).id for member in members]
+        series = {one.id: one for one in telemetry.series_of(tx, ids, None)}
+        runs = telemetry.newest(tx, list(series), telemetry.EARLIEST, telemetry.LATEST, limit=1000)
+    desk.database.close()
+    counts = Counter((series[number].device_id, series[number].metric, len(run.stamps)) for number, run in runs.items())
+    assert set(counts) == {(device_id, metric, 120) for device_id in ids for metric in alive[0].values(0)}
+    assert alive.keys() == {0, 1}
+
+
+def test_a_thermostat_posts_as_its_firmware_does__TH_G3() -> None:
+    member = fleet.Member(3, Thermostat, "Thermostat 4", "key", "serial", "secret", by_mqtt=False)
+    body = FIRMWARE.body(member, 1_763_678_040_000, {"mode": "AUTO", "temp_inside_c": 21.5, "setpoint_c": 22.0})
+    assert body == {
+        "mode": "AUTO",
+        "temp_inside_c": 21.5,
+        "setpoint_c": 22.0,
+        "timestamp": "2025-11-20T22:34:00+0000",
+        "device_ip": "10.77.0.4",
+    }
