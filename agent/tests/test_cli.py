@@ -15,6 +15,8 @@ from waystation_agent.folder import Folder, default_folder
 from waystation_agent.identity import Identity, load
 from waystation_agent.local_hub import LocalHub
 
+pytestmark = pytest.mark.servers  # real processes, seconds each
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -45,7 +47,7 @@ def start(folder: Folder) -> Iterator[Start]:
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + 90
     while not is_so():
         assert time.monotonic() < give_up_at, "it never happened"
         time.sleep(0.05)
@@ -85,9 +87,18 @@ def test_the_invitation_can_come_from_stdin(command: Run, hub: LocalHub) -> None
     assert command("pair", "-", stdin=invitation + "\n").returncode == 0
 
 
+def test_the_invitation_can_come_from_a_file(command: Run, hub: LocalHub, folder: Folder) -> None:
+    folder.drop.write_text(json.dumps({"server": hub.url, "code": CODE}))
+    assert command("pair", f"@{folder.drop}").returncode == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("pair",),
+        ("pair", "@/does/not/exist"),
+        ("pair", '{"deviceName":"Pi","token":"reg"}'),
+        ("run", "--sensor-data", "xml"),
         ("pair", "ABCD"),
         ("pair", "{"),
         ("pair", CODE, "--server", "hub"),

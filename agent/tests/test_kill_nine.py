@@ -18,6 +18,8 @@ from waystation_agent.local_hub import LocalHub
 from waystation_agent.spool import Spool
 from waystation_agent.timekeeper import MachineTicks, Timekeeper
 
+pytestmark = pytest.mark.servers  # real processes, seconds each
+
 FAULTS: tuple[int | str | None, ...] = (None, None, "cut", 503, 507, 429)
 
 
@@ -38,7 +40,8 @@ def _live_and_die(folder: Folder, hub: LocalHub, rounds: int, ledger: Path) -> N
     for n in range(rounds):
         agent = _start(folder)
         hub.fault = lambda: chance.choice(FAULTS)
-        time.sleep(chance.uniform(0.35, 0.7))
+        _await_samples(folder, 4 * (n + 1))
+        time.sleep(chance.uniform(0.0, 0.3))
         if n % 3 == 2:
             hub.stop()
             time.sleep(chance.uniform(0.0, 0.3))
@@ -55,6 +58,15 @@ def _live_and_die(folder: Folder, hub: LocalHub, rounds: int, ledger: Path) -> N
 def _start(folder: Folder) -> subprocess.Popen[bytes]:
     line = [sys.executable, "-m", "waystation_agent", "run", "--data", str(folder.path), "--period", "0.01"]
     return subprocess.Popen([*line, "--log-level", "error"])
+
+
+def _await_samples(folder: Folder, most: int) -> None:
+    """On a busy machine a start takes its time; a round without a sample would prove nothing."""
+    give_up_at = time.monotonic() + 60
+    with closing(Spool(folder.spool)) as spool:
+        while spool._one("select seq from sqlite_sequence where name = 'sample'") < most:
+            assert time.monotonic() < give_up_at, "nothing was sampled"
+            time.sleep(0.02)
 
 
 def _deliver_the_rest(folder: Folder) -> None:

@@ -3,6 +3,8 @@
 import json
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from waystation_agent.folder import Folder
 from waystation_agent.identity import Identity, State
 from waystation_agent.link import Link, Server
 from waystation_agent.local_hub import LocalHub
+from waystation_agent.local_hub.wire import said
 from waystation_agent.pairing import Invitation, pair, parse_invitation
 
 
@@ -126,7 +129,7 @@ def test_a_hub_that_is_away_is_a_fault_with_advice(folder: Folder) -> None:
 
 
 def test_a_server_that_is_no_hub_is_recognised(hub: LocalHub, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "answer", lambda *_: {"hello": "world"})
+    monkeypatch.setattr(hub, "answer", lambda _request: said({"hello": "world"}))
     with pytest.raises(Fault, match="check the address"):
         pair(folder.identity, Invitation(hub.url, CODE), Server(hub.url), name="attic")
 
@@ -148,3 +151,56 @@ def test_two_damaged_copies_are_a_fault_and_stay_as_they_are(device: Identity, f
 def test_the_code_itself_is_not_kept(device: Identity, folder: Folder) -> None:
     assert CODE not in folder.identity.read_text()
     assert json.loads(folder.identity.read_text())["claim"] is None
+
+
+# The state file's two copies
+
+
+def test_the_newer_of_two_whole_copies_counts__JR_A3(device: Identity, folder: Folder) -> None:
+    second = Path(f"{folder.identity}.bak")
+    old = second.read_bytes()
+    identity.update(folder.identity, State.with_device_id)
+    newest = identity.load(folder.identity)
+    second.write_bytes(old)
+    assert identity.load(folder.identity) == newest
+    second.write_bytes(folder.identity.read_bytes())
+    folder.identity.write_bytes(old)
+    assert identity.load(folder.identity) == newest
+    folder.identity.unlink()
+    assert identity.load(folder.identity) == newest
+
+
+def test_one_flipped_letter_in_a_secret_is_noticed__JR_A3(device: Identity, folder: Folder) -> None:
+    text = folder.identity.read_text()
+    place = text.index(device.api_key)
+    folder.identity.write_text(text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :])
+    assert identity.load(folder.identity).identity == device
+
+
+def test_a_file_of_the_first_version_is_still_read(device: Identity, folder: Folder) -> None:
+    fields = json.loads(folder.identity.read_text())
+    first = {"version": 1, "identity": fields["identity"], "claim": None}
+    for copy in (folder.identity, Path(f"{folder.identity}.bak")):
+        copy.write_text(json.dumps(first))
+    assert identity.load(folder.identity).identity == device
+    identity.update(folder.identity, State.with_device_id)
+    assert json.loads(folder.identity.read_text())["sequence"] == 1
+
+
+def test_changes_of_two_programs_at_once_are_both_kept(device: Identity, folder: Folder) -> None:
+    def spend(n: int) -> None:
+        identity.update(folder.identity, lambda state: replace(state, spent=(*state.spent, str(n))))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(spend, range(20)))
+    assert sorted(identity.load(folder.identity).spent, key=int) == [str(n) for n in range(20)]
+
+
+def test_new_folders_are_made_for_the_owner_only_and_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("waystation_agent.folder.sync_folder", synced.append)
+    made = Folder(tmp_path / "a" / "b")
+    made.make()
+    made.make()
+    assert synced == [tmp_path, tmp_path / "a"]
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o700

@@ -1,9 +1,11 @@
 """The spool alone: durable, bounded, and never in the way of the next sample."""
 
+import os
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from agent.tests.conftest import Bench
@@ -127,3 +129,20 @@ def test_a_spool_locked_by_someone_else_is_not_taken_for_damaged(folder: Folder)
         Spool(folder.spool)
     with pytest.raises(sqlite3.OperationalError):
         make_sound(folder.spool)
+
+
+def _locked_ranges(path: Path) -> list[str]:
+    """The file locks that this process holds, as the kernel lists them, without their place in the list of all."""
+    own, inode = f" {os.getpid()} ", f":{path.stat().st_ino} "
+    lines = Path("/proc/locks").read_text().splitlines()
+    return [line.partition(": ")[2] for line in lines if own in line and inode in line]
+
+
+def test_a_second_connection_takes_no_locks_from_the_first(folder: Folder) -> None:
+    """A process that closes any descriptor of a file loses its locks: then others delete the log under its feet."""
+    with closing(Spool(folder.spool)) as first:
+        first.depth()
+        held = _locked_ranges(folder.spool)
+        with closing(Spool(folder.spool)):
+            assert _locked_ranges(folder.spool) == held != []
+        assert _locked_ranges(folder.spool) == held

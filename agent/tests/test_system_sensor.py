@@ -7,13 +7,13 @@ import pytest
 
 from waystation_agent import machine
 from waystation_agent.sampler import finite
-from waystation_agent.sensors import system
+from waystation_agent.sensors import Unreadable, system
 
 
 def test_this_machine_is_sampled() -> None:
     sensor = system.SystemSensor()
     sum(range(2_000_000))  # let some processor time pass
-    values = sensor()
+    values = sensor.read()
     assert {
         "uptime_seconds",
         "memory_total_bytes",
@@ -36,9 +36,10 @@ def test_what_cannot_be_read_is_left_out_and_the_rest_is_there(monkeypatch: pyte
 
     sensor = system.SystemSensor()
     monkeypatch.setattr(psutil, "disk_usage", gone)
-    values = sensor()
-    assert "disk_percent" not in values
-    assert "memory_percent" in values
+    with pytest.raises(Unreadable, match="disk: ") as told:
+        sensor.read()
+    assert "disk_percent" not in told.value.values
+    assert "memory_percent" in told.value.values
 
 
 def _zone(thermal: Path, number: int, *, kind: str, temp: str) -> None:

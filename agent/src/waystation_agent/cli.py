@@ -2,27 +2,29 @@
 
 import argparse
 import json
-import math
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 
-from waystation_agent import __version__, machine
+from waystation_agent import __version__, doctor_command, options, service_command, upload_command
 from waystation_agent.agent import Agent
 from waystation_agent.errors import BadInput, Fault
 from waystation_agent.folder import Folder, default_folder
-from waystation_agent.link import Server
+from waystation_agent.hub_work import Wanted
 from waystation_agent.logs import LEVELS, start_logging
-from waystation_agent.pairing import pair, parse_invitation
+from waystation_agent.pairing import pair, parse
+from waystation_agent.sensors import command as sensor_command
+from waystation_agent.sensors.board import Board
+from waystation_agent.sensors.config import load
 from waystation_agent.status import as_text, gather
-
-INVITATION_CHARACTERS = 10_000
+from waystation_agent.watch import watch
 
 EPILOGUE = """exit codes:
   0  done
-  1  fault: the command was right, but could not be carried out (status: the hub refuses this device)
+  1  fault: the command was right, but could not be carried out (status: the hub refuses this device; doctor: a failure)
   2  usage: the command line or the pairing text is wrong; nothing was changed
   3  not paired (status only)
 """
@@ -51,22 +53,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _pair(chosen: argparse.Namespace) -> Exit:
-    text = sys.stdin.read(INVITATION_CHARACTERS) if chosen.invitation == "-" else chosen.invitation
-    invitation = parse_invitation(text, chosen.server)
-    server = Server(invitation.server, _existing(chosen.ca_file), chosen.insecure_http)
+    text = options.invitation(chosen.invitation, os.environ, sys.stdin)
+    destination = options.destination(chosen, os.environ)
+    invitation = parse(text, destination.server)
     folder: Folder = chosen.data
     folder.make()
-    device = pair(folder.identity, invitation, server, name=chosen.name)
+    server = destination.reached_at(invitation.server)
+    device = pair(folder.identity, invitation, server, name=chosen.name, prefix=destination.prefix)
     _say(f"Paired with {device.server.url} as {device.name} ({device.key}).")
     return Exit.OK
 
 
 def _run(chosen: argparse.Namespace) -> Exit:
-    Agent(chosen.data, chosen.period).run()
+    folder: Folder = chosen.data
+    agent = Agent(folder, options.plan(chosen, os.environ), Board(load(folder.sensors)), Wanted.load(folder))
+    agent.run()
+    if agent.wants_restart:
+        _run_anew()
     return Exit.OK
 
 
+def _run_anew() -> None:
+    """Become the same program anew, with the code that is installed by now; a service manager sees no end."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 our own words
+
+
 def _status(chosen: argparse.Namespace) -> Exit:
+    if chosen.watch:
+        watch(lambda: as_text(gather(chosen.data)))
+        return Exit.OK
     status = gather(chosen.data)
     _say(json.dumps(status.as_dict(), indent=2) if chosen.json else as_text(status))
     if not status.paired:
@@ -87,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     _pair_options(commands.add_parser("pair", parents=[_common()], help="make this machine a device of a hub"))
     _run_options(commands.add_parser("run", parents=[_common()], help="sample and deliver until told to end"))
     _status_options(commands.add_parser("status", parents=[_common()], help="show what the agent is doing"))
+    for more in (upload_command, doctor_command, sensor_command, service_command):
+        more.add(commands, _common())
     return parser
 
 
@@ -104,44 +122,27 @@ def _common() -> argparse.ArgumentParser:
 
 
 def _pair_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("invitation", metavar="CODE|JSON", help="from the hub's page; - reads it from stdin")
-    parser.add_argument("--server", metavar="URL", help="the hub's address (default: http://127.0.0.1:8000)")
-    parser.add_argument("--name", default=machine.name(), help="what to call this device (default: its host name)")
-    parser.add_argument("--ca-file", metavar="FILE", help="trust the hub's certificate by this authority")
     parser.add_argument(
-        "--insecure-http",
-        action="store_true",
-        help="allow plain http to a public address, where others can read the device's secret",
+        "invitation",
+        nargs="?",
+        metavar="CODE|JSON",
+        help="from the server's page; - reads it from stdin, @FILE from a file (default: $WAYSTATION_AGENT_TOKEN)",
     )
+    parser.add_argument("--name", help="what to call this device (default: as its page does, or its host name)")
+    options.add_destination(parser)
     parser.set_defaults(command=_pair)
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--period", type=_period, default=10.0, metavar="SECONDS", help="time between samples (default: 10)"
-    )
+    options.add_running(parser)
     parser.set_defaults(command=_run)
 
 
 def _status_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--watch", action="store_true", help="draw it anew every second, until Ctrl-C")
     parser.set_defaults(command=_status)
-
-
-def _period(text: str) -> float:
-    seconds = float(text)
-    if not (math.isfinite(seconds) and 0.01 <= seconds <= 86_400):
-        raise argparse.ArgumentTypeError("must be between 0.01 and 86400 seconds")
-    return seconds
-
-
-def _existing(ca_file: str | None) -> str | None:
-    if ca_file is None:
-        return None
-    path = Path(ca_file).expanduser().resolve()
-    if not path.is_file():
-        raise BadInput(f"the CA file {path} does not exist")
-    return str(path)
 
 
 def _say(text: str, code: Exit = Exit.OK) -> None:

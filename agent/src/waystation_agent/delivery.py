@@ -73,7 +73,7 @@ class Delivery:
     def step(self) -> Pause:
         """Send at most one batch, and return what to wait for before the next step."""
         identity = self._identities.current()
-        if identity is None:
+        if not isinstance(identity, Identity):
             return UNPAIRED
         if identity != self._identity:
             self._turn_to(identity)

@@ -1,18 +1,31 @@
-"""Who this device is at its hub: the credential and the claim it came from, kept in one file."""
+"""Who this device is at its server: the credential, and the claim under way, kept in one file with a second copy."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_urlsafe
+from secrets import token_bytes, token_urlsafe
 from typing import cast
 
+from waystation_agent import machine
 from waystation_agent.errors import Fault
-from waystation_agent.folder import write_whole
+from waystation_agent.folder import locked, write_whole
+from waystation_agent.junctionrelay.account import (
+    Account,
+    Fields,
+    Registration,
+    digest,
+    read_account,
+    read_registration,
+    read_server,
+)
 from waystation_agent.link import Server
 from waystation_agent.logs import LOG, facts, keep_out_of_logs
 
-Fields = dict[str, object]
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+REMEMBERED_REFUSALS = 8
+LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,8 @@ class Claim:
     server: Server
     code_sha256: str
     api_key: str
+    code: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,61 +56,158 @@ class Identity:
         return f"Device {self.serial}:{self.api_key}"
 
 
+Paired = Identity | Account
+Pending = Claim | Registration
+
+
 @dataclass(frozen=True)
 class State:
     """The content of the file. A new claim stands beside the old identity until it has succeeded."""
 
-    identity: Identity | None = None
-    claim: Claim | None = None
+    identity: Paired | None = None
+    claim: Pending | None = None
+    device_id: str = ""
+    """What JunctionRelay servers know this machine by: made once, kept through every pairing (JR-A13, JR-A19)."""
+    spent: tuple[str, ...] = ()
+    """Digests of codes that were refused or whose pairing has ended, so that a file or variable cannot repeat them."""
 
-    def claim_for(self, server: Server, code: str) -> Claim:
+    def claim_for(self, server: Server, code: str, name: str = "") -> Claim:
         """Return the claim to make with this code: the one that was made before, if its answer may have been lost."""
-        digest = sha256(code.encode()).hexdigest()
+        code_sha256 = digest(code)
         for earlier in (self.claim, self.identity):
-            if earlier and earlier.code_sha256 == digest and earlier.server.url == server.url:
-                return Claim(server, digest, earlier.api_key)
-        return Claim(server, digest, token_urlsafe(32))
+            if isinstance(earlier, Claim | Identity) and (earlier.code_sha256, earlier.server.url) == (
+                code_sha256,
+                server.url,
+            ):
+                return Claim(server, code_sha256, earlier.api_key, code, name)
+        return Claim(server, code_sha256, token_urlsafe(32), code, name)
+
+    def has_used(self, code_sha256: str) -> bool:
+        known = {paired.code_sha256 for paired in (self.identity, self.claim) if paired}
+        return code_sha256 in known or code_sha256 in self.spent
+
+    def paired_as(self, device: Paired) -> "State":
+        return replace(self, identity=device, claim=None)
+
+    def without_claim(self) -> "State":
+        return self._spending(self.claim.code_sha256 if self.claim else "", claim=None)
+
+    def without_identity(self) -> "State":
+        return self._spending(self.identity.code_sha256 if self.identity else "", identity=None)
+
+    def _spending(self, code_sha256: str, **changes: None) -> "State":
+        return replace(self, spent=(code_sha256, *self.spent)[:REMEMBERED_REFUSALS], **changes)
+
+    def with_device_id(self) -> "State":
+        known = self.device_id or (self.identity.device_id if isinstance(self.identity, Account) else "")
+        return replace(self, device_id=known or new_device_id())
+
+
+def new_device_id() -> str:
+    """Return the address of a real network card as the Python client writes it; else a random one that is kept."""
+    if found := machine.mac():
+        return found.upper()
+    return ":".join(["02", *(f"{byte:02X}" for byte in token_bytes(5))])
 
 
 def save(path: Path, state: State) -> None:
     """Save so that at every instant one of the two copies is whole; the second is for cards that go bad."""
-    content = json.dumps({"version": 1, **asdict(state)}, indent=2).encode()
+    sequence = max((found for found, _ in _copies(path)), default=0) + 1
+    content = json.dumps(_sealed(sequence, _fields(state)), indent=2).encode()
     write_whole(path, content)
     write_whole(_second(path), content)
 
 
 def load(path: Path) -> State:
-    """Return the saved state; an empty one if nothing was saved yet."""
-    if not path.exists():
+    """Return the saved state: the newer of the copies that are whole; an empty one if nothing was saved yet."""
+    copies = _copies(path)
+    if not copies:
+        if path.exists() or _second(path).exists():
+            raise Fault(f"{path} and its .bak cannot be read; pair this device again")
         return State()
-    try:
-        return _read(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        LOG.warning("identity file cannot be read, taking its second copy %s", facts(reason=type(error).__name__))
-    try:
-        return _read(_second(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Fault(f"{path} and its .bak cannot be read ({type(error).__name__}); pair this device again") from error
+    return max(copies, key=lambda copy: copy[0])[1]
+
+
+def update(path: Path, change: Callable[[State], State]) -> State:
+    """Change the saved state while nobody else does, and return it."""
+    with locked(path.with_name(path.name + ".lock"), LOCK_SECONDS, f"{path} is held by another program"):
+        before = load(path)
+        after = change(before)
+        if after != before:
+            save(path, after)
+    return after
+
+
+def _copies(path: Path) -> list[tuple[int, State]]:
+    """Return the copies that are whole, each with its number."""
+    found: list[tuple[int, State]] = []
+    for copy in (path, _second(path)):
+        try:
+            found.append(_read(copy))
+        except FileNotFoundError:
+            continue
+        except UNREADABLE as error:
+            LOG.warning("identity file cannot be read %s", facts(file=copy, reason=type(error).__name__))
+    return found
 
 
 def _second(path: Path) -> Path:
     return path.with_name(path.name + ".bak")
 
 
-def _read(path: Path) -> State:
+def _sealed(sequence: int, fields: Fields) -> Fields:
+    return {"version": 2, "sequence": sequence, "sha256": _checksum(sequence, fields), **fields}
+
+
+def _checksum(sequence: int, fields: Fields) -> str:
+    return sha256(json.dumps([sequence, fields], sort_keys=True).encode()).hexdigest()
+
+
+def _fields(state: State) -> Fields:
+    return {
+        "identity": _kind(state.identity),
+        "claim": _kind(state.claim),
+        "device_id": state.device_id,
+        "spent": list(state.spent),
+    }
+
+
+def _kind(entry: Paired | Pending | None) -> Fields | None:
+    if entry is None:
+        return None
+    kind = "junctionrelay" if isinstance(entry, Account | Registration) else "waystation"
+    return {"kind": kind, **asdict(entry)}
+
+
+def _read(path: Path) -> tuple[int, State]:
     fields = cast("Fields", json.loads(path.read_bytes()))
-    identity = _identity(cast("Fields", fields["identity"])) if fields["identity"] else None
-    claim = _claim(cast("Fields", fields["claim"])) if fields["claim"] else None
-    for known in (identity, claim):
-        if known:
-            keep_out_of_logs(known.api_key)
-    return State(identity, claim)
+    sequence = fields.get("sequence", 0)
+    if not isinstance(sequence, int):
+        raise TypeError("the sequence is no number")
+    if fields.get("version", 1) == 1:
+        fields |= {"device_id": "", "spent": []}
+    elif fields["sha256"] != _checksum(sequence, _content(fields)):
+        raise ValueError("the checksum is wrong")
+    state = State(
+        _identity(cast("Fields", fields["identity"])) if fields["identity"] else None,
+        _claim(cast("Fields", fields["claim"])) if fields["claim"] else None,
+        str(fields["device_id"]),
+        tuple(str(known) for known in cast("list[object]", fields["spent"])),
+    )
+    return sequence, state
 
 
-def _identity(fields: Fields) -> Identity:
+def _content(fields: Fields) -> Fields:
+    return {key: fields[key] for key in ("identity", "claim", "device_id", "spent")}
+
+
+def _identity(fields: Fields) -> Paired:
+    if fields.get("kind") == "junctionrelay":
+        return read_account(fields)
     port = fields["mqtt_port"]
+    keep_out_of_logs(str(fields["api_key"]))
     return Identity(
-        server=_server(cast("Fields", fields["server"])),
+        server=read_server(fields["server"]),
         code_sha256=str(fields["code_sha256"]),
         key=str(fields["key"]),
         serial=str(fields["serial"]),
@@ -105,34 +217,43 @@ def _identity(fields: Fields) -> Identity:
     )
 
 
-def _claim(fields: Fields) -> Claim:
-    server = _server(cast("Fields", fields["server"]))
-    return Claim(server, str(fields["code_sha256"]), str(fields["api_key"]))
-
-
-def _server(fields: Fields) -> Server:
-    ca_file = fields["ca_file"]
-    return Server(str(fields["url"]), None if ca_file is None else str(ca_file), fields["insecure_http"] is True)
+def _claim(fields: Fields) -> Pending:
+    if fields.get("kind") == "junctionrelay":
+        return read_registration(fields)
+    code = str(fields.get("code") or "")
+    for secret in (str(fields["api_key"]), code):
+        if secret:
+            keep_out_of_logs(secret)
+    return Claim(
+        server=read_server(fields["server"]),
+        code_sha256=str(fields["code_sha256"]),
+        api_key=str(fields["api_key"]),
+        code=code,
+        name=str(fields.get("name") or ""),
+    )
 
 
 class IdentityFile:
-    """The identity as it is now: read again only when the file has changed, so a new pairing needs no restart."""
+    """The state as it is now: read again only when the file has changed, so a new pairing needs no restart."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._seen: tuple[int, int] | None = None
-        self._identity: Identity | None = None
+        self._state = State()
 
-    def current(self) -> Identity | None:
+    def current(self) -> Paired | None:
+        return self.state().identity
+
+    def state(self) -> State:
         seen = self._version()
         if seen != self._seen:
-            self._identity = load(self._path).identity
+            self._state = load(self.path)
             self._seen = seen
-        return self._identity
+        return self._state
 
     def _version(self) -> tuple[int, int] | None:
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_mtime_ns

@@ -1,8 +1,9 @@
 """One keep-alive connection to the hub, and answers as plain values."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import cast
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from waystation_agent.errors import BadInput, Unreachable
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 ANSWER_BYTES = 65_536
+PART_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Answer:
     body: bytes = b""
     hub_time_us: int | None = None
     retry_after_seconds: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def fields(self) -> dict[str, object]:
         """Return the JSON object of the body; empty when it is anything else."""
@@ -68,55 +71,112 @@ class Link:
         self._pool = _pool(server)
 
     def get(self, path: str) -> Answer:
-        return self._ask("GET", path, None, {})
+        return self.ask("GET", path)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        return self._ask("POST", path, body, headers)
+        return self.ask("POST", path, body, headers)
 
     def close(self) -> None:
         self._pool.close()
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        """Ask once. Repeating is the caller's choice, since only it knows what is safe to repeat."""
-        named = {"User-Agent": f"waystation-agent/{__version__}", "Accept": "application/json", **headers}
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        patience_seconds: float = READ_SECONDS,
+        most_bytes: int = ANSWER_BYTES,
+    ) -> Answer:
+        """Ask once. Repeating is the caller's choice, since only it knows what is safe to repeat.
+
+        Patience is for one silence, not for the whole answer. Raises Unreachable, BadInput.
+        """
+        with _said_plainly():
+            return _answer(self._open(method, path, body, headers or {}, patience_seconds=patience_seconds), most_bytes)
+
+    @contextmanager
+    def download(self, path: str, headers: Mapping[str, str]) -> Generator["Download"]:
+        """Give the answer as its bytes come. One that ends early raises Unreachable where it is read."""
+        with _said_plainly():
+            response = self._open("GET", path, None, headers)
         try:
-            response = self._pool.urlopen(
-                method,
-                self._prefix + path,
-                body=body,
-                headers=named,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            return _answer(response)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(_sentence(error)) from error
+            yield Download(response)
+        finally:
+            response.close()  # a half-read answer must not stay in the connection
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        patience_seconds: float = READ_SECONDS,
+    ) -> urllib3.BaseHTTPResponse:
+        named = {"User-Agent": f"waystation-agent/{__version__}", "Accept": "application/json", **headers}
+        return self._pool.urlopen(
+            method,
+            self._prefix + path,
+            body=body,
+            headers=named,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=patience_seconds),
+        )
+
+
+class Download:
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    def parts(self, most_bytes: int = PART_BYTES) -> Iterator[bytes]:
+        """Give what has come, as soon as it has: of a connection that breaks nothing is lost."""
+        while True:
+            with _said_plainly():
+                part = self._response.read1(most_bytes)
+            if not part:
+                return
+            yield part
+
+    def answer(self) -> Answer:
+        """Return what was said instead of the bytes that were asked for."""
+        with _said_plainly():
+            return _answer(self._response, ANSWER_BYTES)
+
+
+@contextmanager
+def _said_plainly() -> Generator[None]:
+    try:
+        yield
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise Unreachable(_sentence(error)) from error
 
 
 def _pool(server: Server) -> urllib3.HTTPConnectionPool:
     parts = urlsplit(server.url)
     host = str(parts.hostname)
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     if parts.scheme == "https":
-        return urllib3.HTTPSConnectionPool(
-            host, parts.port, timeout=timeout, maxsize=1, block=True, ca_certs=server.ca_file
-        )
-    pool = urllib3.HTTPConnectionPool(host, parts.port, timeout=timeout, maxsize=1, block=True)
+        return urllib3.HTTPSConnectionPool(host, parts.port, maxsize=1, block=True, ca_certs=server.ca_file)
+    pool = urllib3.HTTPConnectionPool(host, parts.port, maxsize=1, block=True)
     if not server.insecure_http:
         pool.ConnectionCls = OnSiteConnection  # pyright: ignore[reportAttributeAccessIssue] its own stub is narrower
     return pool
 
 
-def _answer(response: urllib3.BaseHTTPResponse) -> Answer:
-    body = response.read(ANSWER_BYTES + 1)
-    if len(body) > ANSWER_BYTES:
+def _answer(response: urllib3.BaseHTTPResponse, most_bytes: int) -> Answer:
+    body = response.read(most_bytes + 1)
+    if len(body) > most_bytes:
         response.close()
         raise Unreachable("the answer was too long to come from a hub")
     response.release_conn()
     hub_time_us = http_date_us(response.headers.get("Date"))
     wait = retry_after_seconds(response.headers.get("Retry-After"), hub_time_us)
-    return Answer(response.status, body, hub_time_us, wait)
+    return Answer(response.status, body, hub_time_us, wait, response.headers)
 
 
 def http_date_us(text: str | None) -> int | None:

@@ -2,9 +2,13 @@
 
 import logging
 import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import ClassVar
 
 LOG = logging.getLogger("waystation_agent")
+MOST_SECRETS = 100
+FILE_BYTES = 512 * 1_024
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -13,6 +17,20 @@ def start_logging(level: str) -> None:
     lines.setFormatter(SecretlessFormatter())
     LOG.addHandler(lines)
     LOG.setLevel(level.upper())
+
+
+def log_also_to(path: Path) -> None:
+    """Keep the last lines in a file too, so that they can be sent to the hub; its older half is beside it."""
+    lines = RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=1, encoding="utf-8", delay=True)
+    lines.setFormatter(SecretlessFormatter())
+    LOG.addHandler(lines)
+
+
+def last_lines(path: Path, most_bytes: int) -> bytes:
+    """Return the end of what `log_also_to` has kept, from the beginning of a line on."""
+    kept = b"".join(part.read_bytes() for part in (path.with_name(f"{path.name}.1"), path) if part.exists())
+    cut = kept[-most_bytes:]
+    return cut if len(cut) == len(kept) else cut.partition(b"\n")[2]
 
 
 def facts(**values: object) -> str:
@@ -32,7 +50,7 @@ class SecretlessFormatter(logging.Formatter):
     """
 
     converter = time.gmtime
-    secrets: ClassVar[set[str]] = set()
+    secrets: ClassVar[dict[str, None]] = {}
 
     def __init__(self) -> None:
         super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
@@ -42,10 +60,15 @@ class SecretlessFormatter(logging.Formatter):
 
 
 def keep_out_of_logs(secret: str) -> None:
-    SecretlessFormatter.secrets.add(secret)
+    """Strike this secret out from now on; of tokens that were replaced long ago the oldest are forgotten."""
+    secrets = SecretlessFormatter.secrets
+    secrets.pop(secret, None)
+    secrets[secret] = None
+    if len(secrets) > MOST_SECRETS:
+        del secrets[next(iter(secrets))]
 
 
 def strike_out(text: str) -> str:
-    for secret in SecretlessFormatter.secrets:
+    for secret in list(SecretlessFormatter.secrets):
         text = text.replace(secret, "…")
     return text

@@ -4,25 +4,23 @@ Every statement of the agent's SQLite file is here. Each thread opens its own `S
 """
 
 import json
-import sqlite3
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from waystation_agent import durable
 from waystation_agent.clock import GuardedClock, iso, next_at_us
-from waystation_agent.folder import sync_folder
 from waystation_agent.logs import LOG, facts
+from waystation_agent.sensors import Value
 
 LIMIT_BYTES = 64 * 1024 * 1024
 QUARANTINE_LIMIT = 1_000
-PATIENCE_SECONDS = 10.0
 DROP_AT_ONCE = 64
 """Samples given up together when the spool is full; a handful of pages, so that the next appends find room."""
 
-Values = Mapping[str, float]
+Values = Mapping[str, float | bool | str]
 Note = Literal[
     "dropped_total",
     "undatable_total",
@@ -48,6 +46,7 @@ create index if not exists undated on sample (id) where at_us is null;
 create table if not exists quarantine (
     id integer primary key autoincrement, at_us integer not null, readings text not null, reason text not null
 );
+create table if not exists given (metric text primary key, value text not null) without rowid;
 create table if not exists note (name text primary key, value) without rowid;
 """
 
@@ -56,7 +55,7 @@ create table if not exists note (name text primary key, value) without rowid;
 class Sample:
     id: int
     at_us: int
-    values: dict[str, float]
+    values: dict[str, float | bool | str]
 
     def wire(self) -> dict[str, object]:
         return {"at": iso(self.at_us), "values": self.values}
@@ -64,7 +63,7 @@ class Sample:
 
 class Spool:
     def __init__(self, path: Path, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._db = _open(path)
+        self._db = durable.open_file(path, SCHEMA)
         self._limit_bytes = limit_bytes
         self._newest_monotonic_us: int | None = None
 
@@ -72,6 +71,17 @@ class Spool:
         self._db.close()
 
     # Sampling
+
+    def give(self, metric: str, value: Value) -> None:
+        """Save a value from another program; the next sample carries it, and it alone (JR-A26)."""
+        with self._transaction():
+            self._db.execute("insert or replace into given values (?, ?)", (metric, json.dumps(value, allow_nan=False)))
+
+    def _take_given(self) -> dict[str, Value]:
+        found = self._db.execute("select metric, value from given").fetchall()
+        if found:
+            self._db.execute("delete from given")
+        return {metric: json.loads(value) for metric, value in found}
 
     def append(self, values: Values, clock: GuardedClock, monotonic_us: int) -> int:
         """Save a sample taken at `monotonic_us`, and return its time. The clock must be known."""
@@ -126,6 +136,7 @@ class Spool:
     ) -> None:
         if self._used_bytes() > self._limit_bytes:
             self._drop_oldest()
+        values = {**values, **self._take_given()}
         readings = json.dumps(values, separators=(",", ":"), allow_nan=False)
         self._db.execute(
             "insert into sample (at_us, boot, monotonic_us, readings) values (?, ?, ?, ?)",
@@ -151,12 +162,18 @@ class Spool:
         )
         return [Sample(row[0], row[1], json.loads(row[2])) for row in rows]
 
+    def newest(self) -> Sample | None:
+        """Return the newest sample to send; None if there is none."""
+        query = "select id, at_us, readings from sample where at_us is not null order by id desc limit 1"
+        row = self._db.execute(query).fetchone()
+        return None if row is None else Sample(row[0], row[1], json.loads(row[2]))
+
     def delivered(self, samples: Sequence[Sample], now_us: int) -> None:
         """Forget samples that the hub has made durable."""
         with self._transaction():
             self._forget(samples)
             self._add("delivered_total", len(samples))
-            self._put("delivered_newest_us", samples[-1].at_us)
+            self._note_newest(samples[-1].at_us)
             self._put("delivered_at_us", now_us)
             self._put("link_state", "delivering")
 
@@ -175,13 +192,17 @@ class Spool:
             self._db.execute(surplus, (QUARANTINE_LIMIT,))
             if len(refused) < len(sample.values):
                 self._add("delivered_total", 1)
-                self._put("delivered_newest_us", sample.at_us)
+                self._note_newest(sample.at_us)
                 self._put("delivered_at_us", now_us)
 
     def quarantined(self) -> list[tuple[str, str, str]]:
         """Return time, readings and reason of what was set aside, oldest first."""
         rows = self._db.execute("select at_us, readings, reason from quarantine order by id")
         return [(iso(row[0]), row[1], row[2]) for row in rows]
+
+    def _note_newest(self, at_us: int) -> None:
+        """Where the newest goes first, the backlog that follows is older."""
+        self._put("delivered_newest_us", max(at_us, self.count("delivered_newest_us")))
 
     def depth(self) -> int:
         return self._one("select count(*) from sample")
@@ -216,72 +237,16 @@ class Spool:
 
     def damage(self) -> str | None:
         """Return what is wrong with the file; None if it is sound. Reads all of it."""
-        (found,) = self._db.execute("pragma quick_check(1)").fetchone()
-        return None if found == "ok" else found
+        return durable.damage(self._db)
 
     def _one(self, query: str) -> int:
         row = self._db.execute(query).fetchone()
         return 0 if row is None else int(row[0])
 
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._db.execute("begin immediate")
-        try:
-            yield
-            self._db.execute("commit")
-        except BaseException:
-            if self._db.in_transaction:  # on a full disk SQLite has rolled back by itself
-                self._db.execute("rollback")
-            raise
+    def _transaction(self) -> AbstractContextManager[None]:
+        return durable.transaction(self._db)
 
 
 def make_sound(path: Path) -> None:
-    """See to it that a sound spool is there. A damaged one is set aside whole: what is sampled next matters more."""
-    try:
-        damage = _damage(path)
-    except sqlite3.OperationalError:
-        raise  # full disk, missing rights, locked: the file itself may be good
-    except sqlite3.DatabaseError as error:
-        damage = str(error)
-    if damage:
-        aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-        path.rename(aside)
-        for companion in ("-wal", "-shm"):
-            path.with_name(path.name + companion).unlink(missing_ok=True)
-        LOG.error("spool is damaged, starting a new one %s", facts(damage=damage, kept_as=aside))
-        Spool(path).close()
-    sync_folder(path.parent)
-
-
-def _damage(path: Path) -> str | None:
-    with closing(Spool(path)) as spool:
-        return spool.damage()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=PATIENCE_SECONDS, isolation_level=None, cached_statements=32)
-    try:
-        _use_wal(db)
-        db.execute("pragma synchronous = full")
-        db.execute("pragma cache_size = -256")
-        db.execute("pragma wal_autocheckpoint = 128")
-        db.executescript(SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    path.chmod(0o600)
-    return db
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Turn the write-ahead log on; for this one statement SQLite does not wait by itself while others hold the file."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            db.execute("pragma journal_mode = wal")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+    """See to it that a sound spool is there; a damaged one is set aside whole."""
+    durable.make_sound(path, SCHEMA)

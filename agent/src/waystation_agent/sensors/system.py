@@ -1,23 +1,33 @@
 """The machine itself: uptime, memory, processor, temperature, disk, network, load."""
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 
 import psutil
+
+from waystation_agent.sensors import Unreadable
+from waystation_agent.sensors.program import run
 
 THERMAL = Path("/sys/class/thermal")
 NETWORK = Path("/sys/class/net")
 CPU_CHIPS = ("cpu_thermal", "cpu-thermal", "soc_thermal", "coretemp", "k10temp", "zenpower")
 CPU_ZONES = ("cpu", "soc", "x86_pkg", "bcm2835")
-UNREADABLE = (OSError, ValueError, KeyError, IndexError, AttributeError, psutil.Error)
+VENDOR_TOOL = ("vcgencmd", "measure_temp")
+VENDOR_TOOL_SECONDS = 2.0
+UNREADABLE = (Unreadable, OSError, ValueError, KeyError, IndexError, AttributeError, psutil.Error)
 
 Values = dict[str, float]
 
 
 class SystemSensor:
-    """Rates and the processor's share cover the time since the previous call; the first call has none of them."""
+    """The machine itself: uptime, memory, processor, temperature, disk, network, load.
+
+    Rates and the processor's share cover the time since the previous call; the first call has none of them.
+    """
 
     def __init__(self) -> None:
         self._network = NetworkRates()
@@ -32,13 +42,16 @@ class SystemSensor:
             load,
         )
 
-    def __call__(self) -> Values:
+    def read(self) -> Values:
         values: Values = {}
+        faults: list[str] = []
         for part in self._parts:
             try:
                 values |= part()
-            except UNREADABLE:
-                continue
+            except UNREADABLE as error:
+                faults.append(f"{getattr(part, '__name__', type(part).__name__)}: {error or type(error).__name__}")
+        if faults:
+            raise Unreadable("; ".join(faults), values)
         return values
 
 
@@ -65,9 +78,12 @@ def load() -> Values:
 
 
 def cpu_temperature() -> Values:
+    """Ask the kernel, or where it does not tell, the tool that Raspberry Pi's makers ship (JR-A15)."""
     temperature = _chip_temperature()
     if temperature is None:
         temperature = zone_temperature(THERMAL)
+    if temperature is None:
+        temperature = tool_temperature(VENDOR_TOOL)
     return {} if temperature is None else {"cpu_temperature_c": round(temperature, 1)}
 
 
@@ -91,6 +107,17 @@ def zone_temperature(thermal: Path) -> float | None:
         if kind.startswith(CPU_ZONES) and _is_plausible(temperature):
             return temperature
     return None
+
+
+def tool_temperature(command: tuple[str, ...]) -> float | None:
+    """Return what a tool prints as `temp=48.3'C`; None where there is no such tool."""
+    if which(command[0]) is None:
+        return None
+    status, said, complained = run(command, VENDOR_TOOL_SECONDS)
+    found = re.fullmatch(r"temp=(\d+(?:\.\d+)?)'C", said.strip())
+    if status or not found:
+        raise Unreadable(f"{command[0]} answered {(complained or said).strip()[:80]!r}")
+    return float(found[1]) if _is_plausible(float(found[1])) else None
 
 
 def _is_plausible(temperature_c: float) -> bool:

@@ -1,25 +1,25 @@
-"""A small honest hub for trying and testing the agent without one: what it acknowledges is on disk, and counted.
-
-`python -m waystation_agent.local_hub FILE` serves on port 8000 and takes any code. The real one is `waystation serve`.
-"""
+"""Devices and their readings, and the server that all calls of a device go to."""
 
 import gzip
-import json
 import math
 import sqlite3
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from email.utils import formatdate
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_hex
-from typing import cast
+from typing import TypeGuard, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from waystation_agent.clock import iso
+from waystation_agent.local_hub.errands import Errands
+from waystation_agent.local_hub.files import Files
+from waystation_agent.local_hub.wire import Object, Refusal, Reply, Request, as_object, said
 
 MOST_VALUES = 10_000
 BODY_BYTES = 4_000_000
@@ -29,25 +29,19 @@ create table if not exists device (serial text primary key, code text unique, na
 create table if not exists reading (serial text, metric text, at text, value real, primary key (serial, metric, at));
 """
 
-Object = dict[str, object]
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.problem: Object = {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code}
-
 
 class Ledger:
     """Devices and readings, durable when a method returns. One writer at a time."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
         self._db.executescript(SCHEMA)
+        self.errands = Errands(self._db, self._lock)
+        self.files = Files(self._db, self._lock, path.with_name(f"{path.name}.files"))
 
     def close(self) -> None:
         with self._lock:
@@ -72,7 +66,7 @@ class Ledger:
         with self._lock:
             return self._db.execute(query, (serial, digest)).fetchone() is not None
 
-    def store(self, serial: str, readings: list[tuple[str, str, float]]) -> None:
+    def store(self, serial: str, readings: list[tuple[str, str, float | str]]) -> None:
         rows = [(serial, metric, at, value) for metric, at, value in readings]
         with self._lock:
             self._db.execute("begin")
@@ -87,7 +81,9 @@ class Ledger:
 
 
 class LocalHub:
-    """`faults` are used up one per request: a status to answer, or "cut" to store everything and then hang up."""
+    """`faults` are used up one per request: a status to answer, "cut" to do everything and then hang up, "lost" to hang
+    up before anything is done.
+    """
 
     def __init__(self, path: Path, port: int = 0) -> None:
         self.faults: deque[int | str] = deque()
@@ -97,6 +93,14 @@ class LocalHub:
         self.headers: dict[str, str] = {}
         self.connections = 0
         self.ledger = Ledger(path)
+        self.errands, self.files = self.ledger.errands, self.ledger.files
+        self._answering: dict[str, Callable[[Request], Reply]] = {
+            "/api/readings": self._store,
+            "/api/commands/": self.errands.answer,
+            "/api/uploads": self.files.answer,
+            "/api/packages/": self.files.answer,
+            "/api/blobs/": self.files.answer,
+        }
         self._server = _Server(("127.0.0.1", port), _Conversation)
         self._server.hub = self
         self.port: int = self._server.server_address[1]
@@ -113,12 +117,21 @@ class LocalHub:
         self._thread.join()
         self.ledger.close()
 
-    def answer(self, path: str, authorization: str, body: bytes) -> Object:
-        if path == "/api/claim":
-            return self._claim(_object(json.loads(body)))
-        if path == "/api/readings":
-            return self._store(authorization, body)
-        raise Refusal(404, "not_found", "There is nothing here.")
+    def answer(self, request: Request) -> Reply:
+        if request.path == "/api/claim":
+            return said(self._claim(as_object(request.json())))
+        if request.method == "GET" and not request.path.startswith("/api/"):
+            return said({"status": "ok"})
+        answering = next((told for path, told in self._answering.items() if request.path.startswith(path)), None)
+        if answering is None:
+            raise Refusal(404, "not_found", "There is nothing here.")
+        return answering(replace(request, serial=self._caller(request.headers.get("Authorization", ""))))
+
+    def _caller(self, authorization: str) -> str:
+        serial, _, api_key = authorization.removeprefix("Device ").partition(":")
+        if not self.ledger.knows(serial, api_key):
+            raise Refusal(401, "unauthorized", "This credential is not known.")
+        return serial
 
     def _claim(self, wanted: Object) -> Object:
         code, name, api_key = (str(wanted[field]) for field in ("code", "name", "api_key"))
@@ -134,25 +147,22 @@ class LocalHub:
             "server_time": iso(0),
         }
 
-    def _store(self, authorization: str, body: bytes) -> Object:
-        serial, _, api_key = authorization.removeprefix("Device ").partition(":")
-        if not self.ledger.knows(serial, api_key):
-            raise Refusal(401, "unauthorized", "This credential is not known.")
-        readings = [reading for sample in cast("list[object]", json.loads(body)) for reading in self._check(sample)]
+    def _store(self, request: Request) -> Reply:
+        readings = [reading for sample in cast("list[object]", request.json()) for reading in self._check(sample)]
         if len(readings) > MOST_VALUES:
             raise Refusal(413, "too_large", f"At most {MOST_VALUES} values fit into one call.")
-        self.ledger.store(serial, readings)
-        return {"stored": len(readings)}
+        self.ledger.store(request.serial, readings)
+        return said({"stored": len(readings)})
 
-    def _check(self, sample: object) -> list[tuple[str, str, float]]:
-        at = str(_object(sample)["at"])
+    def _check(self, sample: object) -> list[tuple[str, str, float | str]]:
+        at = str(as_object(sample)["at"])
         if datetime.fromisoformat(at).tzinfo is None:
             raise Refusal(400, "invalid", "A time needs its offset.")
-        readings: list[tuple[str, str, float]] = []
-        for metric, value in _object(_object(sample)["values"]).items():
-            if not isinstance(value, int | float) or not math.isfinite(value) or self.unsound(metric, at, value):
+        readings: list[tuple[str, str, float | str]] = []
+        for metric, value in as_object(as_object(sample)["values"]).items():
+            if not _is_value(value) or self.unsound(metric, at, value):
                 raise Refusal(400, "invalid", f"{metric} of {at} cannot be accepted.")
-            readings.append((metric, at, float(value)))
+            readings.append((metric, at, value))
         return readings
 
 
@@ -180,39 +190,53 @@ class _Conversation(BaseHTTPRequestHandler):
         self.hub.connections += 1
 
     def do_GET(self) -> None:
-        self._reply(200, {"status": "ok"})
+        self._converse()
 
-    def do_POST(self) -> None:
-        body = self._body()
-        fault = self.hub.fault()
-        if isinstance(fault, int):
-            self._reply(fault, Refusal(fault, "fault", "The hub was told to fail.").problem)
-            return
-        try:
-            said = self.hub.answer(self.path, self.headers.get("Authorization", ""), body)
-        except Refusal as refusal:
-            self._reply(refusal.status, refusal.problem)
-        except (ValueError, KeyError, TypeError) as error:
-            self._reply(400, Refusal(400, "invalid", f"The body is not understood: {error}").problem)
+    do_POST = do_HEAD = do_PATCH = do_DELETE = do_GET  # noqa: N815 the names are the base class's
+
+    def _converse(self) -> None:
+        where = urlsplit(self.path)
+        request = Request(
+            self.command, where.path, dict(parse_qsl(where.query)), dict(self.headers.items()), self._body()
+        )
+        fault = self.hub.fault() if where.path != "/health" else None
+        if fault == "lost":
+            self._cut()
+        elif isinstance(fault, int):
+            self._refuse(Refusal(fault, "fault", "The hub was told to fail."))
         else:
-            self._cut() if fault == "cut" else self._reply(200, said)
+            self._answer(request, is_cut=fault == "cut")
+
+    def _answer(self, request: Request, *, is_cut: bool) -> None:
+        try:
+            reply = self.hub.answer(request)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except (ValueError, KeyError, TypeError) as error:
+            self._refuse(Refusal(400, "invalid", f"The body is not understood: {error}"))
+        else:
+            self._cut() if is_cut else self._reply(reply)
 
     def _body(self) -> bytes:
-        body = self.rfile.read(min(int(self.headers["Content-Length"]), BODY_BYTES))
+        body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), BODY_BYTES))
         return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
     def _cut(self) -> None:
         self.close_connection = True
 
-    def _reply(self, status: int, body: Object) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        for name, value in self.hub.headers.items():
+    def _refuse(self, refusal: Refusal) -> None:
+        self._reply(said(refusal.problem, refusal.status))
+
+    def _reply(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", "application/json" if reply.is_object else "application/octet-stream")
+        if reply.status != 204:
+            self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in {**reply.headers, **self.hub.headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return formatdate(self.hub.wall() if timestamp is None else timestamp, usegmt=True)
@@ -221,13 +245,5 @@ class _Conversation(BaseHTTPRequestHandler):
         del format, args
 
 
-def _object(found: object) -> Object:
-    if not isinstance(found, dict):
-        raise Refusal(400, "invalid", "An object was expected.")
-    return cast("Object", found)
-
-
-if __name__ == "__main__":
-    hub = LocalHub(Path(sys.argv[1]), 8000)
-    sys.stdout.write(f"{hub.url} accepts any code of 12 letters; Ctrl-C ends it.\n")
-    threading.Event().wait()
+def _is_value(found: object) -> TypeGuard[float | str]:
+    return isinstance(found, str) or (isinstance(found, int | float) and math.isfinite(found))
