@@ -1,7 +1,7 @@
 """Reading history back from many values, against the same values as plain rows with a primary key in the same run.
 
 All but the last day is written as the chunks that sealing would have made, by the same codec; the last day comes in by
-append and seal, so that short chunks and a tail are there as in real life.
+append and seal, so that short chunks and a tail are there as in real life. With --postgresql both are there.
 """
 
 import argparse
@@ -10,17 +10,23 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import databases
 import fleet
 import numpy as np
+import psycopg
 import report
 
-from waystation.kernel.db import Database, metadata, sqlite_url
+from waystation.kernel.db import Database
 from waystation.telemetry import codec, query, seal, store
+from waystation.telemetry.history import service
+from waystation.telemetry.history.calendar import Buckets
+from waystation.telemetry.history.model import Asked
 from waystation.telemetry.model import EARLIEST, LATEST, Kind, Stamped, own
 
 SERIES = 1000
@@ -31,6 +37,8 @@ END = 1_790_000_000_000_000
 POINTS = 500
 TAIL_LINES = 15  # the newest values of every series are still unsealed
 
+BY_HOUR = Asked(Buckets("3600"), frozenset({"min", "mean", "max", "count"}), 3600 * 1_000_000)
+
 Columns = list[tuple[codec.Ints, codec.Floats]]
 
 
@@ -38,11 +46,11 @@ def main() -> None:
     wanted = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     wanted.add_argument("--values", type=int, default=2_000_000)
     wanted.add_argument("--quick", action="store_true")
+    wanted.add_argument("--postgresql", action="store_true")
     wanted.add_argument("--folder", type=Path, default=None, help="where the two databases are made and removed again")
     given = wanted.parse_args()
     count = (200_000 if given.quick else given.values) // SERIES
-    with tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=given.folder) as folder:
-        ours, plain = Ours(Path(folder) / "ours.db"), Plain(Path(folder) / "plain.db")
+    with both(given.folder, postgresql=given.postgresql) as (ours, plain):
         for number in range(SERIES):
             run = made(number, count)
             ours.fill(number, *run)
@@ -51,10 +59,23 @@ def main() -> None:
         ours.last_day()
         plain.finish()
         rows = [*sizes(ours, plain, count * SERIES), *compared(ours, plain, count, 20 if given.quick else 100)]
-    report.save("history", rows, f"{count * SERIES:,} values of {SERIES:,} series, one a minute; SQLite; one thread")
+        plain.close()
+    what = f"{count * SERIES:,} values of {SERIES} series, one a minute"
+    word = databases.word(postgresql=given.postgresql)
+    report.save("history_postgresql" if given.postgresql else "history", rows, f"{what}; {word}; one thread")
     print()
     for row in rows:
         print(row)
+
+
+@contextmanager
+def both(folder: Path | None, *, postgresql: bool) -> "Generator[tuple[Ours, Plain]]":
+    """Ours and the plain one, in one server where there is one."""
+    with (
+        tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=folder) as place,
+        databases.opened(Path(place), postgresql=postgresql) as database,
+    ):
+        yield Ours(database), PlainPostgres(database) if postgresql else PlainSqlite(Path(place) / "plain.db")
 
 
 def made(number: int, count: int) -> tuple[codec.Ints, codec.Floats]:
@@ -65,10 +86,8 @@ def made(number: int, count: int) -> tuple[codec.Ints, codec.Floats]:
 
 
 class Ours:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.database = Database(sqlite_url(path))
-        metadata.create_all(self.database.engine)
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.ids = store.SeriesIds()
         self.recent: Columns = []
         with self.database.write() as tx:
@@ -90,8 +109,7 @@ class Ours:
                 store.append(tx, self.ids, [_lines(n, *run, start) for n, run in enumerate(self.recent)])
             if start + TAIL_LINES < lines:
                 seal.seal(self.database, datetime.now(UTC))
-        with self.database.engine.connect() as connection:
-            connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+                databases.tidy(self.database)
 
     def day(self, number: int, at: int) -> int:
         with self.database.read() as tx:
@@ -100,8 +118,9 @@ class Ours:
 
     def month(self, number: int, at: int) -> int:
         with self.database.read() as tx:
-            found = query.aggregate(tx, [number + 1], own(at), own(at + MONTH), bucket_seconds=3600)
-        return sum(len(buckets.starts) for buckets in found.values())
+            [series] = store.series_of(tx, [number])
+            page = service.bucketed(tx, [series], service.Range(at, at + MONTH, END), BY_HOUR, most=1000)
+        return int(page.tables[series.id].covered.sum())
 
     def page(self, number: int, at: int) -> int:
         with self.database.read() as tx:
@@ -122,9 +141,49 @@ def _lines(number: int, times: codec.Ints, values: codec.Floats, start: int) -> 
     return Stamped(number, [("m", Kind.NUMBER, own(at), value) for at, value in pairs])
 
 
-class Plain:
+class Plain(Protocol):
     """What many would write first: one row per value, its primary key the series and the time."""
 
+    def fill(self, number: int, times: codec.Ints, values: codec.Floats) -> None: ...
+    def finish(self) -> None: ...
+    def size_bytes(self) -> int: ...
+    def close(self) -> None: ...
+    def day(self, number: int, at: int) -> int: ...
+    def month(self, number: int, at: int) -> int: ...
+    def page(self, number: int, at: int) -> int: ...
+    def last_values(self, number: int, at: int) -> int: ...
+
+
+class Rows:
+    """The questions as SQL; `mark` is how the driver writes a parameter."""
+
+    mark = "?"
+    connection: Any
+
+    def asked(self, query_: str, given: tuple[int, ...]) -> list[Any]:
+        return self.connection.execute(query_.replace("?", self.mark), given).fetchall()
+
+    def day(self, number: int, at: int) -> int:
+        query_ = "select at, value from reading where series = ? and at between ? and ?"
+        rows = self.asked(query_, (number, at, at + DAY))
+        times, values = np.array(rows, np.float64).T
+        return len(query.extremes(times.astype(np.int64), values, POINTS))
+
+    def month(self, number: int, at: int) -> int:
+        query_ = """select at / 3600000000, min(value), max(value), avg(value), count(*) from reading
+                    where series = ? and at between ? and ? group by 1"""
+        return len(self.asked(query_, (number, at, at + MONTH)))
+
+    def page(self, number: int, at: int) -> int:
+        query_ = "select at, value from reading where series = ? and at >= ? order by at limit 1000"
+        return len(self.asked(query_, (number, at)))
+
+    def last_values(self, _number: int, _at: int) -> int:
+        query_ = "select at, value from reading where series = ? order by at desc limit 1"
+        return sum(len(self.asked(query_, (number,))) for number in range(SERIES))
+
+
+class PlainSqlite(Rows):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = sqlite3.connect(path, isolation_level=None)
@@ -142,24 +201,36 @@ class Plain:
     def finish(self) -> None:
         self.connection.execute("pragma wal_checkpoint(truncate)")
 
-    def day(self, number: int, at: int) -> int:
-        query_ = "select at, value from reading where series = ? and at between ? and ?"
-        rows = self.connection.execute(query_, (number, at, at + DAY)).fetchall()
-        times, values = np.array(rows, np.float64).T
-        return len(query.extremes(times.astype(np.int64), values, POINTS))
+    def size_bytes(self) -> int:
+        return self.path.stat().st_size
 
-    def month(self, number: int, at: int) -> int:
-        query_ = """select at / 3600000000, min(value), max(value), avg(value), count(*) from reading
-                    where series = ? and at between ? and ? group by 1"""
-        return len(self.connection.execute(query_, (number, at, at + MONTH)).fetchall())
+    def close(self) -> None:
+        self.connection.close()
 
-    def page(self, number: int, at: int) -> int:
-        query_ = "select at, value from reading where series = ? and at >= ? order by at limit 1000"
-        return len(self.connection.execute(query_, (number, at)).fetchall())
 
-    def last_values(self, _number: int, _at: int) -> int:
-        query_ = "select at, value from reading where series = ? order by at desc limit 1"
-        return sum(len(self.connection.execute(query_, (number,)).fetchall()) for number in range(SERIES))
+class PlainPostgres(Rows):
+    mark = "%s"
+
+    def __init__(self, database: Database) -> None:
+        url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.connection = psycopg.connect(url, autocommit=True)
+        self.connection.execute("create table reading (series bigint, at bigint, value double precision)")
+
+    def fill(self, number: int, times: codec.Ints, values: codec.Floats) -> None:
+        with self.connection.cursor().copy("copy reading from stdin") as copied:
+            for at, value in zip(times.tolist(), values.tolist(), strict=True):
+                copied.write_row((number, at, value))
+
+    def finish(self) -> None:
+        self.connection.execute("alter table reading add primary key (series, at)")
+        self.connection.execute("vacuum (analyze) reading")
+        self.connection.execute("checkpoint")
+
+    def size_bytes(self) -> int:
+        return self.asked("select pg_total_relation_size('reading')", ())[0][0]
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 def sizes(ours: Ours, plain: Plain, count: int) -> Iterator[dict[str, Any]]:
@@ -171,9 +242,9 @@ def sizes(ours: Ours, plain: Plain, count: int) -> Iterator[dict[str, Any]]:
     yield {"what": "values", "stored": count, "unsealed": extent.unsealed, "chunks": extent.chunks}
     yield {
         "what": "bytes per sealed value",
-        "ours": round((ours.path.stat().st_size - extent.unsealed * 24) / sealed, 2),
+        "ours": round((databases.size_bytes(ours.database) - extent.unsealed * 24) / sealed, 2),
         "ours_data_only": round(extent.chunk_bytes / sealed, 2),
-        "plain": round(plain.path.stat().st_size / count, 2),
+        "plain": round(plain.size_bytes() / count, 2),
     }
 
 

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from waystation.kernel import problems
+from waystation.kernel import faults
 from waystation.kernel.clock import now_micros
 from waystation.kernel.db import Database, Tx, metadata, sqlite_url
 from waystation.kernel.door import Limits
@@ -20,7 +20,8 @@ from waystation.kernel.errors import Unauthenticated
 from waystation.kernel.feature import HotAnswer, HotRequest, HotRoute
 from waystation.kernel.hot import Hot
 from waystation.kernel.parts import Parts
-from waystation.kernel.server import listen, serve_here
+from waystation.kernel.server import serve_here
+from waystation.kernel.sockets import listen
 from waystation.kernel.writer import Writer
 
 KEY = b"Device bench:secret"
@@ -70,7 +71,7 @@ def build(folder: Path) -> Hot:
         database.close()
 
     app = FastAPI(lifespan=lifespan)
-    problems.install(app)
+    faults.install(app)
 
     @app.get("/count")
     def count() -> dict[str, int]:
