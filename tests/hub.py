@@ -5,8 +5,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import commands
+from tests.commands import DIES_WITH_THE_TEST, waystation
+
+__all__ = ["DIES_WITH_THE_TEST", "Hub", "Registered", "free_port", "waystation"]
+
 READY_SECONDS = 60
 STOP_SECONDS = 30
-DIES_WITH_THE_TEST = ("setpriv", "--pdeathsig", "KILL")  # a test run that is killed leaves no hub behind
 LOOPBACK = {"WAYSTATION_HOST": "127.0.0.1", "WAYSTATION_MQTT_HOST": "127.0.0.1"}
 
 
@@ -42,10 +44,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def waystation() -> list[str]:
-    return [str(Path(sys.executable).with_name("waystation"))]
-
-
 class Hub:
     """One data folder, and the program that is started and ended on it any number of times. MQTT only if asked for."""
 
@@ -56,8 +54,8 @@ class Hub:
         self.port = free_port()
         self.mqtt_port = free_port() if mqtt else 0
         self.log_path = log or data.with_name(f"{data.name}.log")
-        self._environment = {**os.environ, **LOOPBACK, **(environment or {})}
-        self._program: subprocess.Popen[bytes] | None = None
+        self.environment = {**os.environ, **LOOPBACK, **(environment or {})}
+        self._program: commands.Started | None = None
         self._token: str | None = None
 
     @property
@@ -76,16 +74,9 @@ class Hub:
     def start(self, *options: str) -> None:
         """Returns when it is ready to serve."""
         ports = ["--port", str(self.port), "--mqtt-port", str(self.mqtt_port)]
-        command = [*DIES_WITH_THE_TEST, *waystation(), "serve", "--data", str(self.data), *ports, *options]
+        words = ["serve", "--data", str(self.data), *ports, *options]
         with self.log_path.open("ab") as log:
-            self._program = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
+            self._program = commands.Started(words, self.environment, log, log)
         self._until_ready()
 
     def stop(self) -> int:
@@ -96,6 +87,10 @@ class Hub:
             return self._program.wait(STOP_SECONDS)
         finally:
             self.kill_all()
+
+    def restart(self) -> None:
+        """As its owner does, without a gap."""
+        self.command_without_json("restart")
 
     def kill(self) -> None:
         """kill -9 of the program alone; children that it leaves are its own business at the next start."""
@@ -112,10 +107,12 @@ class Hub:
 
     def command(self, *words: str) -> Any:
         """A `waystation … --json` command on this hub's data; its answer."""
-        command = [*waystation(), *words, "--data", str(self.data), "--json"]
-        ended = subprocess.run(command, capture_output=True, text=True, env=self._environment, check=False)
+        return json.loads(self.command_without_json(*words, "--json"))
+
+    def command_without_json(self, *words: str) -> str:
+        ended = commands.run([*words, "--data", str(self.data)], self.environment)
         assert ended.returncode == 0, f"waystation {' '.join(words)}: {ended.stdout}{ended.stderr}"
-        return json.loads(ended.stdout)
+        return ended.stdout
 
     def register_device(self, name: str) -> Registered:
         made = self.command("device", "register", name)

@@ -1,13 +1,15 @@
 """A backup beside a hub under load, and the hub that comes of it."""
 
 import json
+import os
 import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests import commands
 from tests.faults.load import HttpLoad, Load, MqttLoad
-from tests.hub import Hub, Registered, waystation
+from tests.hub import Hub, Registered
 from tests.servers import StartHub
 
 pytestmark = pytest.mark.servers
@@ -19,7 +21,7 @@ def stored(hub: Hub, device: Registered) -> Counter[tuple[str, int]]:
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*waystation(), *map(str, words)], capture_output=True, text=True, check=False)
+    return commands.run([str(word) for word in words], os.environ)
 
 
 @pytest.mark.parametrize("load", [HttpLoad, MqttLoad])
@@ -34,7 +36,8 @@ def test_what_was_acknowledged_before_is_in_it_once(hub: StartHub, tmp_path: Pat
     running.stop()
     assert made["queue"] == "stored"
 
-    assert run("restore", tmp_path / "b.tar.gz", "--data", tmp_path / "again").returncode == 0
+    words = ("restore", tmp_path / "b.tar.gz", "--data", tmp_path / "again", "--code", made["new_code"])
+    assert run(*words).returncode == 0
     again = hub(data=tmp_path / "again", mqtt=True)
     found = stored(again, device)
     assert before - found.keys() == set()
@@ -60,6 +63,19 @@ def test_a_stopped_hub_is_saved_whole(hub: StartHub, tmp_path: Path) -> None:
     assert (found.lost, found.doubled) == (0, 0)
 
 
+def test_without_the_keys_devices_and_programs_go_on(hub: StartHub, tmp_path: Path) -> None:
+    running = hub()
+    device, token = running.register_device("Kitchen"), running.token
+    running.command("backup", str(tmp_path / "b.tar"))
+    running.stop()
+    told = run("restore", tmp_path / "b.tar", "--data", tmp_path / "again", "--without-keys")
+    assert (told.returncode, "signing keys" in told.stdout) == (0, True)
+    again = hub(data=tmp_path / "again")
+    assert again.post("/api/readings", {"values": {"temperature": 2}}, device.authorization)[0] == 200
+    again._token = token
+    assert len(again.readings(device)["temperature"]) == 1
+
+
 def test_commands_end_with_the_codes_that_are_documented(hub: StartHub, tmp_path: Path) -> None:
     running = hub()
     assert run("backup", tmp_path / "b.tar", "--data", running.data).returncode == 0
@@ -67,6 +83,10 @@ def test_commands_end_with_the_codes_that_are_documented(hub: StartHub, tmp_path
     assert (again.returncode, "--force" in again.stderr) == (1, True)
     assert run("backup", tmp_path / "b.zip", "--data", running.data).returncode == 2
     assert run("restore", tmp_path / "b.tar", "--data", running.data).returncode == 1
-    assert (
-        json.loads(run("restore", tmp_path / "b.tar", "--data", tmp_path / "new", "--json").stdout)["rows"]["home"] == 1
-    )
+    new = ("restore", tmp_path / "b.tar", "--data", tmp_path / "new", "--json")
+    wrong = run(*new, "--code", "0000-0000-0000-0000-0000-0000")
+    assert (wrong.returncode, "not the recovery code" in wrong.stderr) == (1, True)
+    assert run(*new, "--code", "0000", "--without-keys").returncode == 2
+    assert not (tmp_path / "new").exists()
+    shown = run("backup", "--show-code", "--data", running.data).stdout.strip()
+    assert json.loads(run(*new, "--code", shown).stdout)["rows"]["home"] == 1

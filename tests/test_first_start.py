@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 from starlette.testclient import TestClient
+from tests.site import lay_down_database
 
 from waystation import app, devices, identity
-from waystation.kernel import migrations, settings
+from waystation.kernel import settings
 from waystation.kernel.db import Database
 
 PASSWORD = "several unrelated words"
@@ -19,9 +20,7 @@ FORM = {"origin": "http://hub", "accept": "text/html"}
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[TestClient]:
     chosen, _ = settings.load({"data": tmp_path, "mqtt_port": 0}, {})
-    database = Database(chosen.database)
-    migrations.bring_up_to_date(database, app.PACKAGE)
-    database.close()
+    lay_down_database(tmp_path)
     with TestClient(app.build(chosen).app, base_url="http://hub", follow_redirects=False) as client:
         yield client
 

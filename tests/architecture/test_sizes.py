@@ -43,7 +43,7 @@ def test_a_call_can_be_read_without_counting_its_arguments() -> None:
 def _is_called_by_name(source: Source, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """A command or a route is called by its framework, by keywords; its signature is a list of types."""
     words = {ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in function.decorator_list}
-    return source.name == "cli.py" or bool(words & {"get", "post", "put", "patch", "delete", "head"})
+    return source.name == "cli.py" or bool(words & {"get", "post", "put", "patch", "delete", "head", "served"})
 
 
 def test_every_module_says_its_job_in_a_docstring() -> None:

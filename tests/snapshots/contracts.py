@@ -1,24 +1,14 @@
 """The contracts that are files: each a function that writes one anew from the program itself."""
 
-import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from typer.main import get_command
 
-from waystation import app, cli
-from waystation.kernel.feature import HotRoute
+from waystation import cli
 from waystation.kernel.settings import Settings, about, variables
 from waystation.operation import map as site
-
-REFUSALS = {
-    "400": "The body is not understood; nothing of it was stored",
-    "401": "No credential, or one that cannot be read",
-    "403": "A wrong, expired or revoked credential",
-    "413": "The body is too large",
-    "507": "The disk is full; send it again later",
-}
 
 
 def site_map() -> str:
@@ -26,30 +16,9 @@ def site_map() -> str:
 
 
 def openapi() -> str:
-    """The web framework's own description, and the hot routes, which it does not know."""
+    """What a hub serves at /openapi.json."""
     described: dict[str, Any] = site.built(lambda hot: hot.app.openapi())
-    described.setdefault("components", {})["securitySchemes"] = {
-        "device": {
-            "type": "apiKey", "in": "header", "name": "Authorization",
-            "description": "`Device <serial or key>:<API key>`, or `Bearer <API key>`",
-        }
-    }  # fmt: skip
-    for feature in app.FEATURES:
-        for route in feature.hot:
-            if route.who != site.NOBODY:
-                described["paths"].setdefault(route.path, {})[route.method.lower()] = _described(feature.name, route)
-    described["paths"] = dict(sorted(described["paths"].items()))
     return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
-
-
-def _described(feature: str, route: HotRoute) -> dict[str, Any]:
-    return {
-        "tags": [feature],
-        "summary": inspect.getdoc(route.endpoint) or "",
-        "security": [{route.who: []}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
-        "responses": {"200": {"description": "Durable"}, **{s: {"description": text} for s, text in REFUSALS.items()}},
-    }
 
 
 ABOUT_SETTINGS = """\
