@@ -15,6 +15,8 @@ from waystation_agent.folder import Folder
 from waystation_agent.identity import IdentityFile
 from waystation_agent.journal import Entry, Journal, Now
 from waystation_agent.local_hub import LocalHub
+from waystation_agent.messages.outbox import Outbox
+from waystation_agent.messages.sending import Sending
 from waystation_agent.packages.config import Deploying, Manner
 from waystation_agent.packages.rounds import Packages
 from waystation_agent.timekeeper import Timekeeper
@@ -94,9 +96,13 @@ class Lives:
             journal(), caller("packages"), caller("bytes"), Deploying(60.0, manners), is_ending=self._is_ending
         )
         self.uploads = Uploads(journal(), caller("files"), self.folder)
+        outbox = Outbox(self.folder.messages, self.ticks)
+        self.power.around(outbox, "oldest", "delivered")
+        timekeeper.observe(0)
+        self.messages = Sending(outbox, caller("messages"), timekeeper)
 
     def end(self) -> None:
-        for work in ("errands", "packages", "uploads"):
+        for work in ("errands", "packages", "uploads", "messages"):
             if hasattr(self, work):
                 getattr(self, work).close()
 

@@ -31,7 +31,6 @@ RESTART = {"reboot": "restart-agent"}  # the machine of the tests stays on
 
 class Agent(Client):
     name = "agent"
-    missing = frozenset({"test_messages_are_there_once_although_answers_are_lost"})  # its log stays on its machine
 
     def command_line(self, server: str, claim: str, manner: Manner) -> list[str]:
         if claim:
@@ -56,6 +55,7 @@ class Agent(Client):
 
     def _set_up(self, server: str, claim: str, *, wait_seconds: float) -> None:
         counting, noting = (self._script(name, text) for name, text in (("count.sh", COUNTING), ("note.sh", NOTING)))
+        say = [PROGRAM, "say", "--data", str(self._state), "--severity", "{severity}", "{content}"]
         upload = [PROGRAM, "upload", f"{self.folder}/{{file}}", "--data", str(self._state)]
         (self._state / "agent.toml").write_text(
             f"""
@@ -75,6 +75,9 @@ class Agent(Client):
             [[script]]
             name = "upload"
             command = {json.dumps(upload)}
+            [[script]]
+            name = "say"
+            command = {json.dumps(say)}
             """
         )
         words = [PROGRAM, "pair", claim, "--server", server, "--name", self.folder.name, "--data", str(self._state)]

@@ -43,7 +43,6 @@ class Client(ABC):
     """A driver: `start`, `stop`, `kill`, and what is found in the folder afterwards."""
 
     name: ClassVar[str]
-    missing: ClassVar[frozenset[str]] = frozenset()  # scenarios (names of test functions) that it takes no part in
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

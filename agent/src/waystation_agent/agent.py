@@ -24,6 +24,7 @@ from waystation_agent.junctionrelay.relay import Relay
 from waystation_agent.junctionrelay.report import check
 from waystation_agent.live import told
 from waystation_agent.logs import LOG, facts, log_also_to
+from waystation_agent.messages import outbox, own
 from waystation_agent.notify import Notifier
 from waystation_agent.options import Plan
 from waystation_agent.sampler import Sampler
@@ -63,7 +64,8 @@ class Agent:
         self._notifier = Notifier(os.environ)
         self._started_at = time.monotonic()
         host = Host(self._restart, self._set_period, self._told_to_hub, self._is_ending)
-        self._hub_work = HubWork(folder, wanted or Wanted(), self._timekeeper, host)
+        self._wanted = wanted or Wanted()
+        self._hub_work = HubWork(folder, self._wanted, self._timekeeper, host)
         self._errand: Errands | None = None
         self._hubs_period_seconds: float | None = None
 
@@ -73,6 +75,7 @@ class Agent:
         with self._folder.held_alone():
             self._open_files()
             log_also_to(self._folder.log)
+            own.tell(self._folder.messages, self._wanted.telling)
             LOG.info("started %s", facts(version=__version__, pid=os.getpid()))
             self._settle_who_this_is()
             # Blocked here and inherited by all threads, so that the signal comes to `sigtimedwait` and nowhere else.
@@ -83,9 +86,11 @@ class Agent:
             raise Fault("the agent ended after an error, see the lines above; everything sampled is saved")
 
     def _open_files(self) -> None:
-        for file, make_sound in ((self._folder.spool, spool.make_sound), (self._folder.journal, journal.make_sound)):
+        folder = self._folder
+        files = ((folder.spool, spool), (folder.journal, journal), (folder.messages, outbox))
+        for file, kind in files:
             try:
-                make_sound(file)
+                kind.make_sound(file)
             except sqlite3.OperationalError as error:
                 raise Fault(f"{file} cannot be used: {error}") from error
         self._hubs_period_seconds = self._hub_work.period_seconds()
@@ -103,7 +108,7 @@ class Agent:
             spool.close()
 
     def _work_until_signal(self) -> None:
-        works = (self._sample, self._deliver, self._carry_out, self._deploy, self._upload)
+        works = (self._sample, self._deliver, self._carry_out, self._deploy, self._upload, self._tell)
         threads = {
             work: threading.Thread(target=self._watched, args=(work,), name=work.__name__.strip("_"), daemon=True)
             for work in works
@@ -231,12 +236,15 @@ class Agent:
     def _upload(self) -> None:
         self._step_on("files", self._hub_work.uploads(), self._hub_work.files_wanted)
 
+    def _tell(self) -> None:
+        self._step_on("messages", self._hub_work.messages(), lambda: False)
+
     def _step_on(self, who: str, work: Stepping, is_wanted: Callable[[], bool]) -> None:
         while not self._ending.is_set():
             try:
                 pause = work.step()
             except sqlite3.OperationalError as error:
-                LOG.error("journal cannot be used %s", facts(reason=error))
+                LOG.error("file cannot be used %s", facts(about=who, reason=error))
                 pause = Pause(DISK_PAUSE_SECONDS)
             self._heartbeats.beat(who, pause_seconds=pause.seconds)
             rested_at = time.monotonic() + pause.seconds

@@ -1,4 +1,4 @@
-"""For other programs on this machine: give the agent a value to report or a file to send, or pair it.
+"""For other programs on this machine: give the agent a value to report, a file to send or words to pass on, or pair it.
 
 All only write to the agent's folder, and it need not be running: what it is given, it takes up at its next sample.
 The words `add_sensor` and `set_token` are those of the JunctionRelay Python client (JR-A26).
@@ -14,12 +14,13 @@ from waystation_agent.errors import BadInput
 from waystation_agent.folder import Folder, default_folder
 from waystation_agent.journal import Journal
 from waystation_agent.link import Server
+from waystation_agent.messages.outbox import Line, Outbox
 from waystation_agent.pairing import begin, parse
 from waystation_agent.sensors import Value
 from waystation_agent.sensors.values import LONGEST_TEXT, METRIC
 from waystation_agent.spool import Spool
 
-__all__ = ["BadInput", "add_sensor", "set_token", "upload"]
+__all__ = ["BadInput", "add_sensor", "say", "set_token", "upload"]
 
 
 def add_sensor(key: str, value: Value, folder: Path | None = None) -> None:
@@ -45,6 +46,16 @@ def upload(path: Path, name: str | None = None, folder: Path | None = None) -> i
     """
     with closing(Journal(_chosen(folder).journal)) as journal:
         return uploads.queue(journal, path, name or "")
+
+
+def say(content: str, severity: str = "info", folder: Path | None = None, *, type: str = "log") -> None:  # noqa: A002
+    """Write a message for the hub; `severity` is debug, info, warning, error or critical.
+
+    When this returns, it is on disk with its time. Raises BadInput for what no hub takes.
+    """
+    line = Line(content, severity, type)
+    with closing(Outbox(_chosen(folder).messages)) as outbox:
+        outbox.put(line)
 
 
 def set_token(text: str, server: str | None = None, folder: Path | None = None, *, ca_file: str | None = None) -> None:

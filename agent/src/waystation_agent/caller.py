@@ -8,7 +8,7 @@ from waystation_agent.delivery import Pause
 from waystation_agent.errors import BadInput, Unreachable
 from waystation_agent.identity import Identity, IdentityFile
 from waystation_agent.link import ANSWER_BYTES, READ_SECONDS, Answer, Download, Link
-from waystation_agent.logs import LOG, facts, strike_out
+from waystation_agent.logs import LOG, STAYS_HERE, facts, strike_out
 from waystation_agent.timekeeper import Timekeeper
 
 REFUSED = {401, 403}
@@ -94,7 +94,8 @@ class Caller:
         self._failures += 1
         level = LOG.warning if self._failures == 1 else LOG.debug
         sentence = strike_out(str(later))
-        level("hub cannot be asked %s", facts(about=self._what, failures=self._failures, reason=sentence))
+        words = facts(about=self._what, failures=self._failures, reason=sentence)
+        level("hub cannot be asked %s", words, extra=STAYS_HERE)  # delivery says it for all
         return Pause(pause_seconds(self._failures, self._luck(), later.asked_seconds))
 
     def jittered(self, seconds: float) -> Pause:

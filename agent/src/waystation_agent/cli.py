@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 
-from waystation_agent import __version__, doctor_command, options, service_command, upload_command
+from waystation_agent import __version__, doctor_command, options, say_command, service_command, upload_command
 from waystation_agent.agent import Agent
 from waystation_agent.errors import BadInput, Fault
 from waystation_agent.folder import Folder, default_folder
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     _pair_options(commands.add_parser("pair", parents=[_common()], help="make this machine a device of a hub"))
     _run_options(commands.add_parser("run", parents=[_common()], help="sample and deliver until told to end"))
     _status_options(commands.add_parser("status", parents=[_common()], help="show what the agent is doing"))
-    for more in (upload_command, doctor_command, sensor_command, service_command):
+    for more in (upload_command, say_command, doctor_command, sensor_command, service_command):
         more.add(commands, _common())
     return parser
 

@@ -30,6 +30,11 @@ class Folder:
         return self.path / "journal.db"
 
     @property
+    def messages(self) -> Path:
+        """What is said in words, until the hub has it."""
+        return self.path / "messages.db"
+
+    @property
     def uploads_lock(self) -> Path:
         """Held while a piece of a file is sent, so that two programs do not send the same."""
         return self.path / "uploads.lock"

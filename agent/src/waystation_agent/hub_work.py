@@ -18,6 +18,10 @@ from waystation_agent.folder import Folder
 from waystation_agent.identity import IdentityFile
 from waystation_agent.journal import Journal, Now
 from waystation_agent.logs import last_lines
+from waystation_agent.messages import own
+from waystation_agent.messages.outbox import Outbox
+from waystation_agent.messages.own import Telling
+from waystation_agent.messages.sending import Sending
 from waystation_agent.packages import config as packages_config
 from waystation_agent.packages.config import Deploying
 from waystation_agent.packages.rounds import Packages, Rounds
@@ -35,12 +39,15 @@ class Wanted:
 
     askable: commands_config.Askable = field(default_factory=commands_config.Askable)
     deploying: Deploying = field(default_factory=Deploying)
+    telling: Telling = field(default_factory=Telling)
 
     @classmethod
     def load(cls, folder: Folder) -> "Wanted":
         """Raises BadInput for a file that cannot be meant."""
         return cls(
-            commands_config.load(folder.sensors), packages_config.load(folder.sensors, folder.packages.absolute())
+            commands_config.load(folder.sensors),
+            packages_config.load(folder.sensors, folder.packages.absolute()),
+            own.load(folder.sensors),
         )
 
 
@@ -114,6 +121,9 @@ class HubWork:
 
     def uploads(self) -> Uploads:
         return Uploads(Journal(self._folder.journal), self._caller("files"), self._folder, queued=self._queued)
+
+    def messages(self) -> Sending:
+        return Sending(Outbox(self._folder.messages), self._caller("messages"), self._timekeeper)
 
     def _caller(self, what: str) -> Caller:
         return Caller(what, IdentityFile(self._folder.identity), self._timekeeper)

@@ -10,6 +10,8 @@ LOG = logging.getLogger("waystation_agent")
 MOST_SECRETS = 100
 FILE_BYTES = 512 * 1_024
 LEVELS = ("debug", "info", "warning", "error")
+STAYS_HERE = {"stays_here": True}
+"""`extra` of a line that is no news to the hub."""
 
 
 def start_logging(level: str) -> None:
@@ -52,8 +54,8 @@ class SecretlessFormatter(logging.Formatter):
     converter = time.gmtime
     secrets: ClassVar[dict[str, None]] = {}
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    def __init__(self, form: str = "%(asctime)sZ %(levelname)s %(message)s") -> None:
+        super().__init__(form, "%Y-%m-%dT%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         return strike_out(super().format(record))

@@ -14,6 +14,7 @@ from waystation_agent.folder import Folder
 from waystation_agent.identity import Paired
 from waystation_agent.journal import Deployment, Journal
 from waystation_agent.junctionrelay.account import Account, Token
+from waystation_agent.messages.outbox import Outbox
 from waystation_agent.spool import Note, Spool
 
 Told = dict[str, object]
@@ -39,6 +40,9 @@ class Status:
     commands_open: int = 0
     """Taken from the hub and not yet over, or their outcome not yet told."""
     uploads_waiting: int = 0
+    messages_waiting: int = 0
+    messages_dropped: int = 0
+    """Given up because 5,000 waited already."""
     packages: list[str] = field(default_factory=list[str])
     """The last of each type: type, name, how far it has got, and why it failed if it did."""
     jwt_expires_at: str | None = None
@@ -54,7 +58,12 @@ class Status:
 
 def gather(folder: Folder) -> Status:
     device = identity.load(folder.identity).identity
-    status = {"paired": device is not None, "running": folder.is_running()} | _spooled(folder) | _journaled(folder)
+    status = (
+        {"paired": device is not None, "running": folder.is_running()}
+        | _spooled(folder)
+        | _journaled(folder)
+        | _said(folder)
+    )
     if device:
         status |= _who(device)
     status |= _told(folder)
@@ -109,6 +118,16 @@ def _journaled(folder: Folder) -> Told:
         raise Fault(f"{folder.journal} cannot be read: {error}") from error
 
 
+def _said(folder: Folder) -> Told:
+    if not folder.messages.exists():
+        return {}
+    try:
+        with closing(Outbox(folder.messages)) as outbox:
+            return {"messages_waiting": outbox.waiting(), "messages_dropped": outbox.count("dropped")}
+    except sqlite3.DatabaseError as error:
+        raise Fault(f"{folder.messages} cannot be read: {error}") from error
+
+
 def _package_line(deployment: Deployment) -> str:
     package = deployment.package
     why = f" ({deployment.reason})" if deployment.reason else ""
@@ -150,6 +169,8 @@ def as_text(status: Status) -> str:
         ("last error", f"{status.last_error} ({status.last_error_at})" if status.last_error else "none"),
         *([("commands open", f"{status.commands_open}")] if status.commands_open else []),
         *([("files to send", f"{status.uploads_waiting}")] if status.uploads_waiting else []),
+        *([("messages to send", f"{status.messages_waiting}")] if status.messages_waiting else []),
+        *([("messages given up", f"{status.messages_dropped}")] if status.messages_dropped else []),
         *(("package", line) for line in status.packages),
         *_token_lines(status),
     ]

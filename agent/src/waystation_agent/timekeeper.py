@@ -65,5 +65,9 @@ class Timekeeper:
 
     def now_us(self) -> int:
         """Return the best guess for a person's eye, never for a sample."""
-        known = self._clock.time_us(self.ticks.monotonic_us())
-        return self.ticks.wall_us() if known is None else known
+        return self.time_us(self.ticks.monotonic_us())
+
+    def time_us(self, monotonic_us: int) -> int:
+        """Return the best guess of when that was, in this boot."""
+        known = self._clock.time_us(monotonic_us)
+        return self.ticks.wall_us() - self.ticks.monotonic_us() + monotonic_us if known is None else known

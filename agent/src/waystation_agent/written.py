@@ -10,7 +10,7 @@ from waystation_agent.errors import BadInput
 
 T = TypeVar("T")
 Table = Mapping[str, object]
-KNOWN = ("system", "sensor", "commands", "script", "packages")
+KNOWN = ("system", "sensor", "commands", "script", "packages", "messages")
 
 WORDS: Mapping[Any, str] = {
     bool: "true or false",
@@ -37,7 +37,7 @@ def tables(path: Path) -> Table:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path}: it is not TOML: {error}") from error
     for key in found.keys() - set(KNOWN):
-        there_are = "system = true|false, [[sensor]], [commands], [[script]] and [packages.TYPE]"
+        there_are = "system = true|false, [[sensor]], [commands], [[script]], [packages.TYPE] and [messages]"
         raise BadInput(f"{path}: {key} is not known here; there are {there_are}")
     return found
 

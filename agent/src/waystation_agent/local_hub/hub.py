@@ -27,6 +27,9 @@ BODY_BYTES = 4_000_000
 SCHEMA = """
 create table if not exists device (serial text primary key, code text unique, name text, key_sha256 text);
 create table if not exists reading (serial text, metric text, at text, value real, primary key (serial, metric, at));
+create table if not exists message (
+    serial text, at text, severity text, type text, content text, primary key (serial, at, type, content)
+);
 """
 
 
@@ -73,6 +76,19 @@ class Ledger:
             self._db.executemany("insert or ignore into reading values (?, ?, ?, ?)", rows)
             self._db.execute("commit")
 
+    def hear(self, serial: str, said: list[tuple[str, str, str, str]]) -> None:
+        """Words of a device, each with time, severity, type and content."""
+        with self._lock:
+            self._db.execute("begin")
+            rows = [(serial, *one) for one in said]
+            self._db.executemany("insert or ignore into message values (?, ?, ?, ?, ?)", rows)
+            self._db.execute("commit")
+
+    def heard(self) -> list[tuple[str, str]]:
+        """Return severity and content of every message, in the order of their times."""
+        with self._lock:
+            return self._db.execute("select severity, content from message order by at").fetchall()
+
     def times(self, metric: str) -> list[str]:
         """Return the times of a metric as they were sent, oldest first."""
         with self._lock:
@@ -96,6 +112,7 @@ class LocalHub:
         self.errands, self.files = self.ledger.errands, self.ledger.files
         self._answering: dict[str, Callable[[Request], Reply]] = {
             "/api/readings": self._store,
+            "/api/messages": self._hear,
             "/api/commands/": self.errands.answer,
             "/api/uploads": self.files.answer,
             "/api/packages/": self.files.answer,
@@ -153,6 +170,14 @@ class LocalHub:
             raise Refusal(413, "too_large", f"At most {MOST_VALUES} values fit into one call.")
         self.ledger.store(request.serial, readings)
         return said({"stored": len(readings)})
+
+    def _hear(self, request: Request) -> Reply:
+        found = [as_object(one) for one in cast("list[object]", request.json())]
+        lines = [tuple(str(one[field]) for field in ("at", "severity", "type", "content")) for one in found]
+        if any("unheard of" in content for *_, content in lines):
+            raise Refusal(400, "invalid", "A message cannot be accepted.")
+        self.ledger.hear(request.serial, cast("list[tuple[str, str, str, str]]", lines))
+        return said({"stored": len(lines)})
 
     def _check(self, sample: object) -> list[tuple[str, str, float | str]]:
         at = str(as_object(sample)["at"])

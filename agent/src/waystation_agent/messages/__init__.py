@@ -1,0 +1,1 @@
+"""What this machine says in words: lines of its programs and of the agent, for the hub's page of messages."""
