@@ -71,7 +71,7 @@ class Uploads:
             part = content[offset : offset + PART_BYTES]
             named = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
             answered = self._ask("PATCH", place, named, part)
-            if answered is None or answered[0] in (409, 423):
+            if answered is None or answered[0] in (409, 423) or answered[0] >= 500:  # a disk without power says so
                 answered = self._until_answered("HEAD", place, {})
             status, headers = answered
             if status not in (200, 204):
