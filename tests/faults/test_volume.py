@@ -97,6 +97,15 @@ def test_a_removed_file_comes_back_until_its_folder_is_synced(tmp_path: Path) ->
     assert after_a_cut(tmp_path) == {"/": None, "/f": b"bytes", "/g": b"bytes"}
 
 
+def test_an_empty_folder_that_survived_stays_a_folder_when_more_is_made(tmp_path: Path) -> None:
+    volume = Volume(tmp_path, early=NEVER_EARLY)
+    volume.make_folder("/empty", 0o040700)
+    volume.sync_folder(volume.folder("/"))
+    after = Volume(tmp_path, early=NEVER_EARLY)
+    written(after, "/new", b"bytes")
+    assert after.folder("/empty").entries == {}
+
+
 def test_a_full_volume_says_so_and_takes_more_when_space_is_freed(tmp_path: Path) -> None:
     volume = Volume(tmp_path, quota_bytes=10_000)
     ballast = written(volume, "/ballast", bytes(9_000))

@@ -55,9 +55,9 @@ class Volume:
         self._random, self._early = Random(seed), early
         self.quota_bytes = quota_bytes
         self.nodes: dict[int, Node] = {}
-        self._next = max([ROOT, *(int(p.stem) for p in (*self._contents.iterdir(), *self._folders.glob("*.json")))]) + 1
         self._load_folder(ROOT)
         self._drop_unreachable()
+        self._next = max(self.nodes) + 1  # an empty folder is known by its name alone
         self.used_bytes = sum(len(node.content) for node in self.nodes.values() if isinstance(node, File))
 
     # Finding
