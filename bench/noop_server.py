@@ -1,4 +1,7 @@
-"""The least that a Python HTTP server can do: parse a request with httptools on uvloop, answer a constant."""
+"""The least that a Python HTTP server can do: parse a request with httptools, answer a constant.
+
+On asyncio's own loop; with `uvloop` as argument on that, as the hub.
+"""
 
 import asyncio
 import sys
@@ -42,7 +45,7 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if "uvloop" in sys.argv else None) as runner:
         try:
             runner.run(serve())
         except KeyboardInterrupt:

@@ -26,7 +26,14 @@ PROMISES = (
         "at least",
         "single readings a second on one core, durable",
     ),
-    ("http_single", "single", "ratio_to_bare", 0.35, "at least", "… against a bare no-op server in the same run"),
+    (
+        "http_single",
+        "single",
+        "ratio_to_bare",
+        0.35,
+        "at least",
+        "… against a bare asyncio no-op server in the same run",
+    ),
     (
         "http_batches",
         "values",

@@ -73,7 +73,8 @@ class Writer:
         entry = Waiting(item, weight, loop, loop.create_future())
         self._accepted += weight
         self._queue.append(entry)
-        self._wake.set()
+        if not self._wake.is_set():  # a lock and its notice less for most: the writer clears it before it looks
+            self._wake.set()
         return entry.durable
 
     def _run(self) -> None:
