@@ -81,8 +81,10 @@ peers: .venv/.dev ## Measure InfluxDB and VictoriaMetrics beside Waystation, whe
 	@$(BIN)/python bench/peers.py $(ARGS)
 	@$(BIN)/python bench/report.py --page
 
-faults: .venv/.dev .venv/.servers ## The long fault runs: 50 rounds of kill -9, power cuts, full disks
+faults: export WAYSTATION_NEW_EXAMPLES := 1
+faults: .venv/.dev .venv/.servers ## The long fault runs: 50 rounds of kill -9, power cuts, full disks; properties with new examples
 	@mkdir -p test-results
+	@$(MAKE) units
 	@$(PYTEST) -m faults -s --junitxml=test-results/faults.xml
 
 lock: .venv/.dev ## Take the newest versions allowed by requirements/*.in
