@@ -7,9 +7,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from waystation.app import LOG_PAGES
+from waystation.app import LOG_PAGES, PACKAGE
+from waystation.kernel import migrations
 from waystation.kernel.checkpoints import Checkpoints
-from waystation.kernel.db import Database, metadata, sqlite_url
+from waystation.kernel.db import Database, sqlite_url
 
 sys.path.append(str(Path(__file__).parents[1]))
 from tests.postgresql import running_cluster
@@ -31,7 +32,7 @@ def opened(folder: Path, *, postgresql: bool) -> Generator[Database]:
 @contextmanager
 def _made(url: str) -> Generator[Database]:
     database = Database(url, log_pages=LOG_PAGES)
-    metadata.create_all(database.engine)
+    migrations.bring_up_to_date(database, PACKAGE)  # the tables as a hub has them, with how PostgreSQL keeps chunks
     checkpoints = Checkpoints(database)
     checkpoints.start()
     try:
