@@ -1,0 +1,266 @@
+"""Commands in every order of sending, handing out, losing, saying and waiting, beside a naive account of them."""
+
+from collections import Counter
+from dataclasses import asdict
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from waystation import commands
+from waystation.commands import Command, CommandFinished, NewCommand, Outcome, State, model, service, store
+from waystation.commands.sending import AGAIN
+from waystation.commands.tests import account
+from waystation.commands.tests.account import ENDS, OUT, Asked, Thing
+from waystation.commands.tests.site import Site
+from waystation.kernel.db import Database, metadata
+from waystation.kernel.errors import Conflict, NotFound
+
+PORCH, CELLAR = "porch", "cellar"
+WHO = st.sampled_from([PORCH, PORCH, CELLAR])
+PICK = st.integers(0, 1_000)
+LINK = st.sampled_from(["http", "http", "mqtt", "ready", "websocket"])
+END = st.sampled_from([State.DONE, State.DONE, State.FAILED, State.REJECTED])
+LEASE, ONCE_LEASE = model.LEASE.total_seconds(), model.ONCE_LEASE.total_seconds()
+WISH = st.builds(
+    NewCommand,
+    name=st.sampled_from(["ping", "ping", "reboot"]),
+    priority=st.sampled_from([0, 4, 4, 9]),
+    once=st.booleans(),
+    idempotency_key=st.sampled_from(["", "", "k1", "k2"]),
+)
+
+
+class Commands(RuleBasedStateMachine):
+    """Two devices whose answers may be lost, and people who send, cancel and send again."""
+
+    database: Database
+
+    @initialize()
+    def begin(self) -> None:
+        self.site = Site(self.database)
+        self.things = {who: Thing(self.site.device(who)) for who in (PORCH, CELLAR)}
+        self.asked: dict[str, Asked] = {}
+        self.keys: dict[tuple[str, str], Asked] = {}
+        self.cancelled: set[str] = set()
+        self.unheard: list[Command] = []  # handed out, and known to have reached nobody
+        self.known: dict[str, Command] = {}
+
+    def teardown(self) -> None:
+        with self.database.write() as tx:
+            for thing in self.things.values():
+                store.forget_device(tx, thing.device.id)
+
+    # People.
+
+    @rule(who=WHO, wish=WISH, begins=st.sampled_from([None, None, 30]), expires=st.sampled_from([None, None, 45, 700]))
+    def send(self, who: str, wish: NewCommand, begins: int | None, expires: int | None) -> None:
+        before = self.keys.get((who, wish.idempotency_key)) if wish.idempotency_key else None
+        times = {"not_before": begins, "expires_at": expires}
+        asked = {name: None if seconds is None else self.site.later(seconds) for name, seconds in times.items()}
+        if before is not None and not before.is_same(wish):
+            with pytest.raises(Conflict):
+                self.site.send(self.things[who].device, **{**asdict(wish), **asked})
+            return
+        sent = self.site.send(self.things[who].device, **{**asdict(wish), **asked})
+        assert before is None or sent.uid == before.uid
+        self.keys[who, wish.idempotency_key] = before or self._note(sent, who, wish)
+
+    def _note(self, sent: Command, who: str, wish: NewCommand) -> Asked:
+        assert sent.uid not in self.asked
+        self.asked[sent.uid] = Asked(sent.uid, who, wish)
+        return self.asked[sent.uid]
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        one = self.picked(pick)
+        if one.state in ENDS:
+            with pytest.raises(Conflict):
+                self.site.do(commands.cancel, one)
+        else:
+            assert self.site.do(commands.cancel, one).state is State.CANCELLED
+            self.cancelled.add(one.uid)
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=PICK)
+    def retry(self, pick: int) -> None:
+        one = self.picked(pick)
+        if one.state not in AGAIN:
+            with pytest.raises(Conflict):
+                self.site.do(commands.retry, one)
+            return
+        again = self.site.do(commands.retry, one)
+        assert (again.retry_of, again.device_id, again.is_once) == (one.uid, one.device_id, one.is_once)
+        assert self.site.do(commands.retry, one).uid == again.uid
+        if again.uid not in self.asked:
+            self._note(again, self.asked[one.uid].to, NewCommand(one.name, priority=one.priority, once=one.is_once))
+
+    # Devices.
+
+    @rule(who=WHO, link=LINK, end=END, fate=st.sampled_from(["arrives", "arrives", "is lost", "reaches nobody"]))
+    def take(self, who: str, link: str, end: State, fate: str) -> None:
+        thing = self.things[who]
+        found = [one for uid, one in self.known.items() if self.asked[uid].to == who]
+        given = self._handed(thing, link)
+        expected = account.next_one(found, self.site.now)
+        if link in ("mqtt", "websocket") and account.in_flight(found, link, self.site.now):
+            expected = None
+        if link == "mqtt" and not thing.is_listening:
+            expected = None
+        thing.is_listening |= link == "ready"
+        assert (given and given.uid) == expected
+        if given is None:
+            return
+        assert (given.state, given.device_key) == (State.LEASED, thing.device.key)
+        if fate == "arrives":
+            thing.get(given, end)
+        elif fate == "reaches nobody":
+            self.unheard.append(given)
+
+    def _handed(self, thing: Thing, link: str) -> Command | None:
+        with self.database.write() as tx:
+            if link == "mqtt":
+                return service.take_listening(tx, thing.device.id, self.site.now, link="mqtt")
+            if link == "ready":
+                return service.begin_listening(tx, thing.device.id, self.site.now, link="mqtt")
+            return commands.take(tx, thing.device.id, self.site.now, link=link, one_by_one=link == "websocket")
+
+    @precondition(lambda self: self.unheard)
+    @rule(pick=PICK)
+    def give_back(self, pick: int) -> None:
+        """Now or long after, when it may have been handed out again or have ended."""
+        given = self.unheard.pop(pick % len(self.unheard))
+        before = self.site.seen(given)
+        with self.database.write() as tx:
+            if given.link == "mqtt":
+                self.things[self.asked[given.uid].to].is_listening = False
+                moved = service.end_listening(tx, given, self.site.now)
+            else:
+                moved = service.give_back(tx, given, self.site.now)
+        assert moved == (before == given)
+        now = self.site.seen(given)
+        assert (now.state, now.attempt) == (State.QUEUED, given.attempt - 1) if moved else now == before
+
+    @precondition(lambda self: any(thing.journal for thing in self.things.values()))
+    @rule(
+        pick=PICK,
+        is_running=st.booleans(),
+        link=st.sampled_from(["http", "mqtt", "websocket"]),
+        seconds=st.sampled_from([None, None, 0.5, 3600]),
+    )
+    def say(self, pick: int, is_running: bool, link: str, seconds: float | None) -> None:  # noqa: FBT001
+        """The device says what its journal has; often again, and often late."""
+        mine = [(thing, uid) for thing in self.things.values() for uid in thing.journal]
+        thing, uid = mine[pick % len(mine)]
+        said = State.RUNNING if is_running else thing.journal[uid]
+        before = self.site.seen(self.known[uid])
+        with self.database.write() as tx:
+            outcome = Outcome(said, {"by": thing.device.key}, seconds if is_running else None)
+            settled = commands.settle(tx, thing.device.id, self.site.now, uid=uid, outcome=outcome, link=link)
+        assert settled.command == self.site.seen(before)
+        if before.state not in ENDS:
+            assert (settled.refusal, settled.command.state) == (None, said)
+            thing.said.add((uid, said))
+        else:
+            assert settled.command == before
+            is_known = said is before.state or (is_running and not before.reason)
+            assert (settled.refusal is None) == is_known
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=PICK, end=END)
+    def say_what_cannot_be(self, pick: int, end: State) -> None:
+        """Of another device's command, and of one that never left the hub."""
+        one = self.picked(pick)
+        stranger = self.things[CELLAR if self.asked[one.uid].to == PORCH else PORCH]
+        with pytest.raises(NotFound):
+            self.site.finish(stranger.device, one, end)
+        if one.state is State.QUEUED and not one.attempt:
+            with pytest.raises(Conflict):
+                self.site.finish(self.things[self.asked[one.uid].to].device, one, end)
+        assert self.site.seen(one) == one
+
+    # Time.
+
+    @rule(seconds=st.sampled_from([0.001, 20, LEASE - 0.001, LEASE, ONCE_LEASE, 3600]))
+    def pass_time(self, seconds: float) -> None:
+        self.site.clock.turn(seconds)
+
+    @rule()
+    def sweep(self) -> None:
+        self.site.sweep()
+        for who in self.things:
+            for one in self.rows(who):
+                assert one.state not in OUT or (one.leased_until and one.leased_until > self.site.now)
+                assert one.state is not State.QUEUED or not one.expires_at or one.expires_at > self.site.now
+
+    @rule(end=END)
+    def come_to_an_end(self, end: State) -> None:
+        """Devices that ask and never answer, or at once: whatever waits has ended after some leases."""
+        for _ in range(model.MOST_ATTEMPTS + 1):
+            self.site.clock.turn(3600)
+            self.site.sweep()
+            for thing in self.things.values():
+                while given := self._handed(thing, "http"):
+                    thing.get(given, end)
+        assert {one.state for who in self.things for one in self.rows(who)} <= ENDS
+
+    # What holds at every moment.
+
+    @invariant()
+    def all_is_well(self) -> None:
+        found = {one.uid: one for who in self.things for one in self.rows(who)}
+        homes = {uid: self.things[one.to].device.id for uid, one in self.asked.items()}
+        assert {uid: one.device_id for uid, one in found.items()} == homes
+        for uid, one in found.items():
+            if one != self.known.get(uid):
+                self._check_change(self.known.get(uid), one)
+        self.known = found
+        told = Counter(one.command.uid for one in self.site.told if isinstance(one, CommandFinished))
+        assert told == Counter(uid for uid, one in found.items() if one.state in ENDS)
+        for who, thing in self.things.items():
+            self._check_device(who, thing)
+
+    def _check_change(self, before: Command | None, one: Command) -> None:
+        """It has not ended before, and is where its history and its device say."""
+        assert before is None or before.state not in ENDS, f"{one.uid} changed after its end"
+        with self.database.read() as tx:
+            account.check_history(one, commands.events(tx, one.number))
+        account.check_end(one, self.things[self.asked[one.uid].to], is_cancelled=one.uid in self.cancelled)
+
+    def _check_device(self, who: str, thing: Thing) -> None:
+        """What is once-only came once. Polls trust `look`: nothing is due when it says so, nor before it names."""
+        for uid, times in Counter(thing.came).items():
+            assert times == 1 or not self.known[uid].is_once
+        found = [one for uid, one in self.known.items() if self.asked[uid].to == who]
+        with self.database.read() as tx:
+            seen = service.look(tx, thing.device.id, self.site.now)
+        assert seen.is_due or account.next_one(found, self.site.now) is None
+        due_at = account.next_change(found, self.site.now)
+        assert due_at is None or seen.is_due or (seen.next_at is not None and seen.next_at <= due_at)
+        assert seen.next_at is None or seen.next_at > self.site.now
+
+    # Looking.
+
+    def rows(self, who: str) -> list[Command]:
+        with self.database.read() as tx:
+            return commands.of_device(tx, self.things[who].device.id, most=1_000)
+
+    def picked(self, pick: int) -> Command:
+        return self.known[list(self.asked)[pick % len(self.asked)]]
+
+
+def test_no_order_of_things_loses_doubles_or_invents_anything() -> None:
+    database = Database("sqlite://", pool_size=1)
+    metadata.create_all(database.engine)
+    machine = type("OnThisDatabase", (Commands,), {"database": database})
+    run_state_machine_as_test(machine, settings=settings(max_examples=30, stateful_step_count=30, deadline=None))
+    database.close()
