@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import random
+import runpy
 import select
 import shutil
 import signal
@@ -24,6 +25,7 @@ DIES_WITH_THE_TEST = ("setpriv", "--pdeathsig", "KILL")  # a test run that is ki
 LOADED = ("waystation.app", "waystation.operation.start", "waystation.homes.cli", "waystation.devices.cli")
 FILES = 2
 PR_SET_PDEATHSIG = 1
+RUN_FIRST = "TESTS_RUN_FIRST"  # names a script that the command runs before itself, in the same process
 
 
 def waystation() -> list[str]:
@@ -170,6 +172,8 @@ def _main(words: Sequence[str], environment: Mapping[str, str], folder: str, fil
     sys.orig_argv = [sys.executable, *sys.argv]
     random.seed()
     try:
+        if RUN_FIRST in environment:
+            runpy.run_path(environment[RUN_FIRST])
         main()
     except SystemExit as end:
         return _code(end)

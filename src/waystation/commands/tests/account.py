@@ -1,6 +1,6 @@
 """What may be said of a command by its row, its history and its device's word: kept naively, for tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -105,9 +105,9 @@ def _check_handed_out(one: Command, line: Event) -> None:
     assert one.expires_at is None or line.at < one.expires_at
 
 
-def check_end(one: Command, thing: Thing, *, is_cancelled: bool) -> None:
-    """The end is what the device said, or what is true without its word."""
-    has_said = (one.uid, one.state) in thing.said
+def check_end(one: Command, said: Container[tuple[str, State]], *, is_cancelled: bool) -> None:
+    """The end is what the device has `said`, or what is true without its word."""
+    has_said = (one.uid, one.state) in said
     if one.state in (State.DONE, State.REJECTED) or (one.state is State.FAILED and not one.reason):
         assert has_said, f"{one.uid} is {one.state}, and its device never said so"
     elif one.state is State.FAILED:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import datetime
 
 import pytest
 from hypothesis import settings
@@ -25,10 +26,12 @@ from waystation.kernel.db import Database, metadata
 from waystation.kernel.errors import Conflict, NotFound
 
 PORCH, CELLAR = "porch", "cellar"
+ENOUGH = 12
 WHO = st.sampled_from([PORCH, PORCH, CELLAR])
 PICK = st.integers(0, 1_000)
 LINK = st.sampled_from(["http", "http", "mqtt", "ready", "websocket"])
 END = st.sampled_from([State.DONE, State.DONE, State.FAILED, State.REJECTED])
+FATE = st.sampled_from(["arrives", "arrives", "is lost", "reaches nobody"])
 LEASE, ONCE_LEASE = model.LEASE.total_seconds(), model.ONCE_LEASE.total_seconds()
 WISH = st.builds(
     NewCommand,
@@ -61,16 +64,25 @@ class Commands(RuleBasedStateMachine):
 
     # People.
 
-    @rule(who=WHO, wish=WISH, begins=st.sampled_from([None, None, 30]), expires=st.sampled_from([None, None, 45, 700]))
-    def send(self, who: str, wish: NewCommand, begins: int | None, expires: int | None) -> None:
-        before = self.keys.get((who, wish.idempotency_key)) if wish.idempotency_key else None
+    @rule(
+        who=WHO,
+        wishes=st.lists(WISH, min_size=1, max_size=4),
+        begins=st.sampled_from([None, None, 30]),
+        expires=st.sampled_from([None, None, 45, 700]),
+    )
+    def send(self, who: str, wishes: list[NewCommand], begins: int | None, expires: int | None) -> None:
         times = {"not_before": begins, "expires_at": expires}
-        asked = {name: None if seconds is None else self.site.later(seconds) for name, seconds in times.items()}
+        at = {name: None if seconds is None else self.site.later(seconds) for name, seconds in times.items()}
+        for wish in wishes:
+            self._send(who, wish, **at)
+
+    def _send(self, who: str, wish: NewCommand, **at: datetime | None) -> None:
+        before = self.keys.get((who, wish.idempotency_key)) if wish.idempotency_key else None
         if before is not None and not before.is_same(wish):
             with pytest.raises(Conflict):
-                self.site.send(self.things[who].device, **{**asdict(wish), **asked})
+                self.site.send(self.things[who].device, **{**asdict(wish), **at})
             return
-        sent = self.site.send(self.things[who].device, **{**asdict(wish), **asked})
+        sent = self.site.send(self.things[who].device, **{**asdict(wish), **at})
         assert before is None or sent.uid == before.uid
         self.keys[who, wish.idempotency_key] = before or self._note(sent, who, wish)
 
@@ -106,17 +118,20 @@ class Commands(RuleBasedStateMachine):
 
     # Devices.
 
-    @rule(who=WHO, link=LINK, end=END, fate=st.sampled_from(["arrives", "arrives", "is lost", "reaches nobody"]))
-    def take(self, who: str, link: str, end: State, fate: str) -> None:
-        thing = self.things[who]
-        found = [one for uid, one in self.known.items() if self.asked[uid].to == who]
-        given = self._handed(thing, link)
+    @rule(who=WHO, link=LINK, end=END, fates=st.lists(FATE, min_size=1, max_size=3))
+    def take(self, who: str, link: str, end: State, fates: list[str]) -> None:
+        for fate in fates:
+            self._take(self.things[who], link, end, fate=fate)
+
+    def _take(self, thing: Thing, link: str, end: State, *, fate: str) -> None:
+        found = self.rows(thing)
         expected = account.next_one(found, self.site.now)
         if link in ("mqtt", "websocket") and account.in_flight(found, link, self.site.now):
             expected = None
         if link == "mqtt" and not thing.is_listening:
             expected = None
         thing.is_listening |= link == "ready"
+        given = self._handed(thing, link)
         assert (given and given.uid) == expected
         if given is None:
             return
@@ -197,11 +212,12 @@ class Commands(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.site.sweep()
-        for who in self.things:
-            for one in self.rows(who):
+        for thing in self.things.values():
+            for one in self.rows(thing):
                 assert one.state not in OUT or (one.leased_until and one.leased_until > self.site.now)
                 assert one.state is not State.QUEUED or not one.expires_at or one.expires_at > self.site.now
 
+    @precondition(lambda self: len(self.asked) > ENOUGH)
     @rule(end=END)
     def come_to_an_end(self, end: State) -> None:
         """Devices that ask and never answer, or at once: whatever waits has ended after some leases."""
@@ -211,13 +227,13 @@ class Commands(RuleBasedStateMachine):
             for thing in self.things.values():
                 while given := self._handed(thing, "http"):
                     thing.get(given, end)
-        assert {one.state for who in self.things for one in self.rows(who)} <= ENDS
+        assert {one.state for thing in self.things.values() for one in self.rows(thing)} <= ENDS
 
     # What holds at every moment.
 
     @invariant()
     def all_is_well(self) -> None:
-        found = {one.uid: one for who in self.things for one in self.rows(who)}
+        found = {one.uid: one for thing in self.things.values() for one in self.rows(thing)}
         homes = {uid: self.things[one.to].device.id for uid, one in self.asked.items()}
         assert {uid: one.device_id for uid, one in found.items()} == homes
         for uid, one in found.items():
@@ -234,7 +250,8 @@ class Commands(RuleBasedStateMachine):
         assert before is None or before.state not in ENDS, f"{one.uid} changed after its end"
         with self.database.read() as tx:
             account.check_history(one, commands.events(tx, one.number))
-        account.check_end(one, self.things[self.asked[one.uid].to], is_cancelled=one.uid in self.cancelled)
+        thing = self.things[self.asked[one.uid].to]
+        account.check_end(one, thing.said, is_cancelled=one.uid in self.cancelled)
 
     def _check_device(self, who: str, thing: Thing) -> None:
         """What is once-only came once. Polls trust `look`: nothing is due when it says so, nor before it names."""
@@ -250,9 +267,9 @@ class Commands(RuleBasedStateMachine):
 
     # Looking.
 
-    def rows(self, who: str) -> list[Command]:
+    def rows(self, thing: Thing) -> list[Command]:
         with self.database.read() as tx:
-            return commands.of_device(tx, self.things[who].device.id, most=1_000)
+            return commands.of_device(tx, thing.device.id, most=1_000)
 
     def picked(self, pick: int) -> Command:
         return self.known[list(self.asked)[pick % len(self.asked)]]
