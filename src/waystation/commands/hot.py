@@ -26,8 +26,13 @@ async def next_command(request: HotRequest, device: CallingDevice) -> HotAnswer:
     if not request.query:
         if not delivery.waiting.may_have(device.id, now):
             return NOTHING
-        return _answer(await delivery.take(device.id, link=LINK, is_gone=request.is_gone))
-    return _answer(await _taken_within(_wait_seconds(request.query), request, device, delivery))
+        found = await delivery.take(device.id, link=LINK, is_gone=request.is_gone)
+    else:
+        found = await _taken_within(_wait_seconds(request.query), request, device, delivery)
+    if found is not None and request.is_gone():  # it hung up while the lease was on its way to the disk
+        await delivery.give_back(found)
+        return NOTHING
+    return NOTHING if found is None else HotAnswer(200, wire.encode({"command": wire.command(found)}))
 
 
 async def _taken_within(
@@ -69,10 +74,6 @@ async def _settled(text: msgspec.Raw, device: CallingDevice, delivery: Delivery)
     except DomainError as fault:
         return wire.refused(uid, fault)
     return wire.taken(settled.command) if settled.refusal is None else wire.refused(uid, settled.refusal)
-
-
-def _answer(found: Command | None) -> HotAnswer:
-    return NOTHING if found is None else HotAnswer(200, wire.encode({"command": wire.command(found)}))
 
 
 def _wait_seconds(query: bytes) -> float:

@@ -5,6 +5,7 @@ They go out at QoS 0: a message that the broker kept for a device that is away w
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -72,7 +73,8 @@ class OverMqtt:
             if fault.status >= NOT_NOW:
                 raise
             answer = wire.refused("", fault)
-        await self._tell(device.key, "down/outcome", answer)
+        with suppress(Unavailable):  # the device asks again
+            await self._link.tell(device.key, "down/outcome", wire.encode(answer))
         self.nudge([device.id])
 
     async def _answer(self, device: CallingDevice, payload: bytes) -> dict[str, Any]:
@@ -115,6 +117,8 @@ class OverMqtt:
             self._begin_task(device_id)
 
     async def _deliver(self, device_id: int) -> None:
+        if not self._link.is_ready:  # `watch` comes again
+            return
         try:
             await self._hand_out(device_id, lambda tx, now: service.take_listening(tx, device_id, now, link=LINK))
         except DomainError as fault:
@@ -125,15 +129,14 @@ class OverMqtt:
         command = await self._delivery.run(device_id, lease)
         if command is None:
             return
-        if not await self._tell(command.device_key, "down/commands", wire.command(command)):
+        try:
+            is_heard = await self._link.tell(command.device_key, "down/commands", wire.encode(wire.command(command)))
+        except Unavailable:  # so nothing was sent, and the device may well listen to a server that we do not reach
+            await self._delivery.give_back(command)
+            return
+        if not is_heard:
             log.info("a device no longer listens", device=command.device_key)
             await self._delivery.run(device_id, lambda tx, now: service.end_listening(tx, command, now))
-
-    async def _tell(self, key: str, path: str, body: dict[str, Any]) -> bool:
-        try:
-            return await self._link.tell(key, path, wire.encode(body))
-        except Unavailable:  # and so nothing was sent
-            return False
 
     async def watch(self, database: Database) -> None:
         """For ever: what time has made due."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from waystation.commands import model, store
-from waystation.commands.events import CommandFinished, CommandMoved
+from waystation.commands.events import CommandFinished, CommandMoved, CommandQueued
 from waystation.commands.model import Command, Outcome, State, Step, What
 from waystation.devices import DeviceDeleted
 from waystation.kernel import audit
@@ -75,9 +75,15 @@ def end_listening(tx: Tx, command: Command, now: datetime) -> bool:
 
 
 def give_back(tx: Tx, command: Command, now: datetime) -> bool:
-    """Undo the lease of a command that certainly reached nobody. False when it moved meanwhile."""
+    """Undo the lease of a command that certainly reached nobody. False when it moved meanwhile.
+
+    Whoever else waits for the device's commands looks again.
+    """
     step = model.give_back(command)
-    return step is not None and _move(tx, command, step, now, by=HUB, link=command.link) is not None
+    if step is None or not _move(tx, command, step, now, by=HUB, link=command.link):
+        return False
+    tx.tell(CommandQueued(command.home_id, (command.device_id,)), now)
+    return True
 
 
 def lapse(tx: Tx, now: datetime, most: int = 200) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -91,6 +92,7 @@ class Conversation:
         try:
             await asyncio.wait(doing, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._ended.set()
             for task in doing:
                 task.cancel()
             await asyncio.wait(doing)
@@ -112,13 +114,24 @@ class Conversation:
         while True:
             now = self.delivery.clock.now()
             self.gate.hear(self.device.id, now, None)
-            command = await self.delivery.take(self.device.id, link=LINK, is_gone=self._ended.is_set)
+            command = await self._taken()
             if command is not None:
                 if not await self._hand_out(command):
                     return
                 await self._until_answered()
             elif not await waiting.wait(self.device.id, ticket, now, link=LINK, seconds=LOOK_SECONDS):
                 return
+
+    async def _taken(self) -> Command | None:
+        """The next one. When the conversation ends while its lease is on the way to the disk, it goes back."""
+        taking = asyncio.ensure_future(self.delivery.take(self.device.id, link=LINK, is_gone=self._ended.is_set))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with suppress(DomainError):
+                if (command := await taking) is not None:
+                    await self.delivery.give_back(command)
+            raise
 
     async def _hand_out(self, command: Command) -> bool:
         self._last = command
