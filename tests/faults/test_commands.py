@@ -73,7 +73,7 @@ class Scene:
         self.hub.start()
 
     def settle(self) -> None:
-        """The rest is sent, then there are no more faults; until every command has ended and every device has told all."""
+        """The rest is sent, then nothing goes wrong any more, until all has ended and every device has told all."""
         until = time.monotonic() + PATIENCE_SECONDS
         for sender in self.senders:
             sender.end()
@@ -173,9 +173,9 @@ def check(scene: Scene, found: dict[str, State], kills: int) -> None:
         befell[one.delivery] += one.truth.befell
     total = sum(befell.values(), Counter())
     report(
-        f"commands, {len(sent)} through crashes",
+        f"commands, {kills} kills",
+        commands=len(sent),
         **{str(state): count for state, count in Counter(found.values()).items()},
-        hub_kills=kills,
         device_deaths=sum(count for fate, count in total.items() if fate.value.startswith("dies")),
         cut_lines=sum(count for fate, count in total.items() if not fate.value.startswith("dies")),
         sendings_repeated=sum(one.sent.repeated for one in scene.senders),

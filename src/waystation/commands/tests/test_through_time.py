@@ -1,6 +1,7 @@
 """Commands in every order of sending, handing out, losing, saying and waiting, beside a naive account of them."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -31,8 +32,9 @@ WHO = st.sampled_from([PORCH, PORCH, CELLAR])
 PICK = st.integers(0, 1_000)
 LINK = st.sampled_from(["http", "http", "mqtt", "ready", "websocket"])
 END = st.sampled_from([State.DONE, State.DONE, State.FAILED, State.REJECTED])
-FATE = st.sampled_from(["arrives", "arrives", "is lost", "reaches nobody"])
+FATE = st.sampled_from(["is answered", "is begun", "arrives", "is lost", "reaches nobody"])
 LEASE, ONCE_LEASE = model.LEASE.total_seconds(), model.ONCE_LEASE.total_seconds()
+PAUSE = st.sampled_from([0, 0, 0, 0.001, 20, LEASE - 0.001, LEASE, ONCE_LEASE, 3600])
 WISH = st.builds(
     NewCommand,
     name=st.sampled_from(["ping", "ping", "reboot"]),
@@ -47,8 +49,8 @@ class Commands(RuleBasedStateMachine):
 
     database: Database
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(wishes=st.lists(WISH, min_size=3, max_size=6))
+    def begin(self, wishes: list[NewCommand]) -> None:
         self.site = Site(self.database)
         self.things = {who: Thing(self.site.device(who)) for who in (PORCH, CELLAR)}
         self.asked: dict[str, Asked] = {}
@@ -56,6 +58,8 @@ class Commands(RuleBasedStateMachine):
         self.cancelled: set[str] = set()
         self.unheard: list[Command] = []  # handed out, and known to have reached nobody
         self.known: dict[str, Command] = {}
+        for wish in wishes:
+            self._send(PORCH, wish)
 
     def teardown(self) -> None:
         with self.database.write() as tx:
@@ -92,24 +96,19 @@ class Commands(RuleBasedStateMachine):
         return self.asked[sent.uid]
 
     @precondition(lambda self: self.asked)
-    @rule(pick=PICK)
-    def cancel(self, pick: int) -> None:
+    @rule(pick=PICK, verb=st.sampled_from([commands.cancel, commands.retry]))
+    def change_ones_mind(self, pick: int, verb: Callable[..., Command]) -> None:
         one = self.picked(pick)
-        if one.state in ENDS:
+        if (one.state in ENDS) if verb is commands.cancel else (one.state not in AGAIN):
             with pytest.raises(Conflict):
-                self.site.do(commands.cancel, one)
-        else:
-            assert self.site.do(commands.cancel, one).state is State.CANCELLED
+                self.site.do(verb, one)
+        elif verb is commands.cancel:
+            assert self.site.do(verb, one).state is State.CANCELLED
             self.cancelled.add(one.uid)
+        else:
+            self._retry(one)
 
-    @precondition(lambda self: self.asked)
-    @rule(pick=PICK)
-    def retry(self, pick: int) -> None:
-        one = self.picked(pick)
-        if one.state not in AGAIN:
-            with pytest.raises(Conflict):
-                self.site.do(commands.retry, one)
-            return
+    def _retry(self, one: Command) -> None:
         again = self.site.do(commands.retry, one)
         assert (again.retry_of, again.device_id, again.is_once) == (one.uid, one.device_id, one.is_once)
         assert self.site.do(commands.retry, one).uid == again.uid
@@ -118,8 +117,10 @@ class Commands(RuleBasedStateMachine):
 
     # Devices.
 
-    @rule(who=WHO, link=LINK, end=END, fates=st.lists(FATE, min_size=1, max_size=3))
-    def take(self, who: str, link: str, end: State, fates: list[str]) -> None:
+    @rule(who=WHO, link=LINK, end=END, fates=st.lists(FATE, min_size=1, max_size=4), seconds=PAUSE)
+    def take(self, who: str, link: str, end: State, fates: list[str], seconds: float) -> None:
+        """One after the other, some time after what was before."""
+        self.site.clock.turn(seconds)
         for fate in fates:
             self._take(self.things[who], link, end, fate=fate)
 
@@ -136,10 +137,14 @@ class Commands(RuleBasedStateMachine):
         if given is None:
             return
         assert (given.state, given.device_key) == (State.LEASED, thing.device.key)
-        if fate == "arrives":
-            thing.get(given, end)
-        elif fate == "reaches nobody":
+        if fate == "reaches nobody":
             self.unheard.append(given)
+        elif fate != "is lost":
+            thing.get(given, end)
+        if fate in ("is answered", "is begun"):
+            self._say(
+                thing, given.uid, State.RUNNING if fate == "is begun" else thing.journal[given.uid], link=given.link
+            )
 
     def _handed(self, thing: Thing, link: str) -> Command | None:
         with self.database.write() as tx:
@@ -177,9 +182,12 @@ class Commands(RuleBasedStateMachine):
         mine = [(thing, uid) for thing in self.things.values() for uid in thing.journal]
         thing, uid = mine[pick % len(mine)]
         said = State.RUNNING if is_running else thing.journal[uid]
-        before = self.site.seen(self.known[uid])
+        self._say(thing, uid, said, link=link, seconds=seconds if is_running else None)
+
+    def _say(self, thing: Thing, uid: str, said: State, *, link: str, seconds: float | None = None) -> None:
+        before = self.seen(uid)
         with self.database.write() as tx:
-            outcome = Outcome(said, {"by": thing.device.key}, seconds if is_running else None)
+            outcome = Outcome(said, {"by": thing.device.key}, seconds)
             settled = commands.settle(tx, thing.device.id, self.site.now, uid=uid, outcome=outcome, link=link)
         assert settled.command == self.site.seen(before)
         if before.state not in ENDS:
@@ -187,7 +195,7 @@ class Commands(RuleBasedStateMachine):
             thing.said.add((uid, said))
         else:
             assert settled.command == before
-            is_known = said is before.state or (is_running and not before.reason)
+            is_known = said is before.state or (said is State.RUNNING and not before.reason)
             assert (settled.refusal is None) == is_known
 
     @precondition(lambda self: self.asked)
@@ -205,12 +213,9 @@ class Commands(RuleBasedStateMachine):
 
     # Time.
 
-    @rule(seconds=st.sampled_from([0.001, 20, LEASE - 0.001, LEASE, ONCE_LEASE, 3600]))
-    def pass_time(self, seconds: float) -> None:
+    @rule(seconds=PAUSE)
+    def sweep(self, seconds: float) -> None:
         self.site.clock.turn(seconds)
-
-    @rule()
-    def sweep(self) -> None:
         self.site.sweep()
         for thing in self.things.values():
             for one in self.rows(thing):
@@ -271,6 +276,9 @@ class Commands(RuleBasedStateMachine):
         with self.database.read() as tx:
             return commands.of_device(tx, thing.device.id, most=1_000)
 
+    def seen(self, uid: str) -> Command:
+        return self.site.seen(self.known[uid])
+
     def picked(self, pick: int) -> Command:
         return self.known[list(self.asked)[pick % len(self.asked)]]
 
@@ -279,5 +287,5 @@ def test_no_order_of_things_loses_doubles_or_invents_anything() -> None:
     database = Database("sqlite://", pool_size=1)
     metadata.create_all(database.engine)
     machine = type("OnThisDatabase", (Commands,), {"database": database})
-    run_state_machine_as_test(machine, settings=settings(max_examples=30, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
     database.close()
