@@ -199,7 +199,7 @@ def check(scene: Scene, found: dict[str, State], kills: int) -> None:
 
 
 def test_hundreds_of_commands_through_crashes_of_all(hub: StartHub) -> None:
-    crash(hub, many=280, kills=3, gadgets_each=2)
+    crash(hub, many=200, kills=3, gadgets_each=1)
 
 
 @pytest.mark.faults
