@@ -15,6 +15,8 @@ from tests.faults.cables import Cable, Moment, Trap, Way
 from tests.faults.deliveries import Cut, Line, LongPoll, Mqtt, Outcome, Poll, WebSocket
 from tests.hub import Registered
 
+from waystation.commands import State
+
 PAUSE_SECONDS = 0.1
 STOP_SECONDS = 90
 MOST_IN_ARRAY = 100
@@ -43,6 +45,7 @@ class Fate(Enum):
     ANSWER_TORN = "answer torn"
 
 
+DEATHS = frozenset(fate for fate in Fate if fate.value.startswith("dies"))
 A_COMMAND = Moment(Way.FROM_HUB, b'"lease_seconds"')
 AN_ANSWER = Moment(Way.FROM_HUB, b'"state"')
 ANYTHING_SAID = Moment(Way.TO_HUB)
@@ -83,7 +86,7 @@ class Truth:
 
     came: Counter[str] = field(default_factory=Counter[str])
     deeds: Counter[str] = field(default_factory=Counter[str])
-    said: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    said: set[tuple[str, State]] = field(default_factory=set[tuple[str, State]])
     taken: dict[str, str] = field(default_factory=dict[str, str])  # the end that the hub has acknowledged
     refused: dict[str, str] = field(default_factory=dict[str, str])
     befell: Counter[Fate] = field(default_factory=Counter[Fate])
@@ -240,7 +243,7 @@ class Gadget:
             self._note_answer(answer)
 
     def _say(self, line: Line, outcomes: list[Outcome]) -> list[dict[str, str]]:
-        self.truth.said |= {(one["id"], one["state"]) for one in outcomes}
+        self.truth.said |= {(one["id"], State(one["state"])) for one in outcomes}
         line.say(outcomes)
         self._may_die(Fate.DIES_BEFORE_THE_ANSWER)
         return line.answers(outcomes)
