@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import queue
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -241,12 +240,13 @@ class WebSocket:
             self._end.close()
 
 
-DELIVERIES: tuple[type[Poll | LongPoll | Mqtt | WebSocket], ...] = (Poll, LongPoll, Mqtt, WebSocket)
+Delivery = type[Poll | LongPoll | Mqtt | WebSocket]
+DELIVERIES: tuple[Delivery, ...] = (Poll, LongPoll, Mqtt, WebSocket)
 
 
 @contextlib.contextmanager
 def _cut_when_gone() -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, http.client.HTTPException, WebSocketException, socket.gaierror) as gone:
+    except (OSError, EOFError, http.client.HTTPException, WebSocketException) as gone:
         raise Cut(repr(gone)) from gone

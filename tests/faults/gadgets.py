@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.faults.cables import Cable, Moment, Trap, Way
-from tests.faults.deliveries import Cut, Line, LongPoll, Mqtt, Outcome, Poll, WebSocket
+from tests.faults.deliveries import Cut, Delivery, Line, Mqtt, Outcome, Poll, WebSocket
 from tests.hub import Registered
 
 from waystation.commands import State
@@ -100,9 +100,7 @@ class Gadget:
     once-only is done whenever it comes, because the hub has promised that it comes once.
     """
 
-    def __init__(
-        self, device: Registered, delivery: type[Poll | LongPoll | Mqtt | WebSocket], cable: Cable, *, seed: int
-    ) -> None:
+    def __init__(self, device: Registered, delivery: Delivery, cable: Cable, *, seed: int) -> None:
         self.device = device
         self.delivery = delivery
         self.truth = Truth()

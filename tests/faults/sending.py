@@ -26,9 +26,8 @@ ONE_IN_CUT, ONE_IN_CANCELLED, ONE_IN_SHARED = 12, 25, 6
 
 @dataclass
 class Sent:
-    """What the hub has acknowledged, by command id, and what somebody has asked to cancel."""
+    """The device of every command that the hub has acknowledged, and what somebody has asked to cancel."""
 
-    wishes: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     device: dict[str, str] = field(default_factory=dict[str, str])
     cancelled: set[str] = field(default_factory=set[str])
     repeated: int = 0
@@ -72,7 +71,7 @@ class Sender:
     def _run(self) -> None:
         number = 0
         try:
-            while len(self.sent.wishes) < self._many or not self._may_end.is_set():
+            while len(self.sent.device) < self._many or not self._may_end.is_set():
                 number += 1
                 self._send(number)
                 while number % LOOK_EVERY == 0 and self._queued() > self._most_queued:
@@ -83,14 +82,12 @@ class Sender:
             self._hang_up()
 
     def _send(self, number: int) -> None:
-        wish = self._wish(number)
-        status, made = self._until_answered("POST", "/api/commands", wish)
+        status, made = self._until_answered("POST", "/api/commands", self._wish(number))
         if status == FULL:
             self._stopping.wait(PAUSE_SECONDS)
             return
         assert status == 201, made
         for one in made["commands"]:
-            self.sent.wishes[one["id"]] = wish
             self.sent.device[one["id"]] = one["device"]
         if self._luck.randrange(ONE_IN_CANCELLED) == 0:
             self._cancel(made["commands"][0]["id"])
@@ -105,7 +102,7 @@ class Sender:
         assert status in (200, 409), answer
 
     def _wish(self, number: int) -> Mapping[str, Any]:
-        """Half of all are once-only, a third has little time, some take a while or fail."""
+        """Three of eight are once-only, a third has little time, some take a while or fail."""
         luck = self._luck
         first = number % len(self._devices)
         shared = 3 if luck.randrange(ONE_IN_SHARED) == 0 else 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.commands import RUN_FIRST
 from tests.faults.cables import Cables, Moment, Way
-from tests.faults.deliveries import DELIVERIES, Line, Mqtt
+from tests.faults.deliveries import DELIVERIES, Delivery, Mqtt
 from tests.faults.figures import report
 from tests.faults.gadgets import DEATHS, Fate, Gadget
 from tests.faults.sending import Sender
@@ -48,7 +48,7 @@ class Scene:
     gadgets: list[Gadget]
     senders: list[Sender]
 
-    def ended(self, delivery: type[Line]) -> int:
+    def ended(self, delivery: Delivery) -> int:
         """Commands to whose outcome the hub has given its answer this way."""
         mine = [one.truth for one in self.gadgets if one.delivery is delivery]
         return sum(len(one.taken) + len(one.refused) for one in mine)
@@ -171,6 +171,7 @@ def check(scene: Scene, found: dict[str, State], kills: int) -> None:
     assert found.keys() == sent.keys(), "a command that nobody has sent, or that was sent twice under one key"
     strangers = [uid for one in scene.gadgets for uid in one.truth.came if sent[uid] != one.device.key]
     assert strangers == []
+    assert {code for one in truths for code in one.refused.values()} <= {"conflict"}
     check_histories(scene, said)
 
 
