@@ -5,4 +5,4 @@ from datetime import timedelta
 from waystation.commands import model
 
 model.LEASE = timedelta(seconds=2)
-model.ONCE_LEASE = timedelta(seconds=4)
+model.ONCE_LEASE = timedelta(seconds=3)

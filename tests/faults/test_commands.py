@@ -206,7 +206,7 @@ def tell(scene: Scene, found: dict[str, State], kills: int, **verdict: int) -> N
 
 
 def test_hundreds_of_commands_through_crashes_of_all(hub: StartHub) -> None:
-    crash(hub, many=200, kills=3, gadgets_each=1)
+    crash(hub, many=160, kills=3, gadgets_each=1)
 
 
 @pytest.mark.faults

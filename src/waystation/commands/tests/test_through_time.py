@@ -43,7 +43,7 @@ WHO = st.sampled_from([PORCH, PORCH, CELLAR])
 PICK = st.integers(0, 1_000)
 LINK = st.sampled_from(["http", "http", "mqtt", "ready", "websocket"])
 END = st.sampled_from([State.DONE, State.DONE, State.FAILED, State.REJECTED])
-FATE = st.sampled_from(["is answered", "is begun", "arrives", "is lost", "reaches nobody"])
+FATE = st.sampled_from(["is answered", "is begun", "arrives", "is lost", "comes back", "reaches nobody"])
 LEASE, ONCE_LEASE = model.LEASE.total_seconds(), model.ONCE_LEASE.total_seconds()
 PAUSE = st.sampled_from([0, 0, 0, 0.001, 20, LEASE - 0.001, LEASE, ONCE_LEASE, 3600])
 WISH = st.builds(
@@ -145,7 +145,9 @@ class Commands(RuleBasedStateMachine):
         if given is None:
             return
         assert (given.state, given.device_key) == (State.LEASED, thing.device.key)
-        if fate == "reaches nobody":
+        if fate == "comes back":
+            self._give_back(given)
+        elif fate == "reaches nobody":
             self.unheard.append(given)
         elif fate != "is lost":
             thing.get(given, end)
@@ -165,8 +167,10 @@ class Commands(RuleBasedStateMachine):
     @precondition(lambda self: self.unheard)
     @rule(pick=PICK)
     def give_back(self, pick: int) -> None:
-        """Now or long after, when it may have been handed out again or have ended."""
-        given = self.unheard.pop(pick % len(self.unheard))
+        """Long after, when it may have been handed out again or have ended."""
+        self._give_back(self.unheard.pop(pick % len(self.unheard)))
+
+    def _give_back(self, given: Command) -> None:
         before = self.site.seen(given)
         with self.database.write() as tx:
             if given.link == "mqtt":
