@@ -141,9 +141,11 @@ def reach(count: int, commands: int) -> list[Fact]:
             if beside:
                 crowd.begin("visit", port=site.port, devices=sending, seconds=commands / PER_SECOND)
             told = crowd.ask("tell_each", **asked) if not beside else _second(crowd, asked)
+            if told["lost"]:
+                print("not there:", told["lost"])
             for link, took in sorted(told["links"].items()):
                 row = {"what": f"command over {link}, {count:,} devices connected{beside}", **times_of(took)}
-                row |= {"answered_p50_ms": times_of(told["answered"])["p50_ms"], "lost": told["lost"]}
+                row |= {"answered_p50_ms": times_of(told["answered"])["p50_ms"], "lost": len(told["lost"])}
                 rows.append(shown(row))
     return rows
 

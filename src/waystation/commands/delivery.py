@@ -13,6 +13,7 @@ from waystation.commands.waiting import Waiting
 from waystation.kernel.clock import Clock
 from waystation.kernel.db import Database, Tx
 from waystation.kernel.errors import DomainError
+from waystation.kernel.reader import Reader
 from waystation.kernel.writer import Writer
 
 IsGone = Callable[[], bool]
@@ -45,7 +46,7 @@ class Delivery:
     def __init__(self, database: Database, clock: Clock, waiting: Waiting) -> None:
         self.clock = clock
         self.waiting = waiting
-        self._database = database
+        self._looks = Reader[int, service.Look](database, lambda tx, those: service.look(tx, those, clock.now()))
         self._writer = Writer(database, self._store)
 
     def start(self) -> None:
@@ -62,10 +63,10 @@ class Delivery:
 
         while self.waiting.may_have(device_id, self.clock.now()):
             mark = self.waiting.mark(device_id)
-            found = await asyncio.to_thread(self._look, device_id)
-            if not found.is_due:
+            found = await self._looks.ask(device_id)
+            if found is None or not found.is_due:
                 now = self.clock.now()
-                if self.waiting.quiet(device_id, mark, now, next_at=found.next_at):
+                if self.waiting.quiet(device_id, mark, now, next_at=None if found is None else found.next_at):
                     return None
                 continue
             return await self.run(device_id, lease)
@@ -88,10 +89,6 @@ class Delivery:
         if errand.refused is not None:
             raise errand.refused
         return errand.answer
-
-    def _look(self, device_id: int) -> service.Look:
-        with self._database.read() as tx:
-            return service.look(tx, device_id, self.clock.now())
 
     def _store(self, tx: Tx, errands: Sequence[Errand]) -> None:
         now = self.clock.now()

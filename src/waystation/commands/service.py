@@ -1,5 +1,6 @@
 """Hand commands out, take their outcomes, cancel them, and let time do its part. Sending them is in sending.py."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,9 +36,12 @@ class Settled:
 # Handing out.
 
 
-def look(tx: Tx, device_id: int, now: datetime) -> Look:
-    """Reads only, so that most polls need no writing transaction."""
-    found = store.open_of(tx, device_id)
+def look(tx: Tx, device_ids: Sequence[int], now: datetime) -> dict[int, Look]:
+    """Of those that have commands at all. Reads only, so that most polls need no writing transaction."""
+    return {device_id: _look(found, now) for device_id, found in store.open_of_each(tx, device_ids).items()}
+
+
+def _look(found: Sequence[Command], now: datetime) -> Look:
     is_due = bool(model.in_turn(found, now)) or any(model.lapse(one, now) is not None for one in found)
     return Look(is_due, model.next_at(found, now))
 

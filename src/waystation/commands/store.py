@@ -149,8 +149,16 @@ def by_key(tx: Tx, device_id: int, idempotency_key: str) -> tuple[Command, bytes
 
 def open_of(tx: Tx, device_id: int) -> list[Command]:
     """All that are not finished, the oldest first; there are few (model.MOST_WAITING)."""
-    mine = sa.select(*COMMAND).where(command.c.device_id == device_id, IS_OPEN)
-    return [_command(row) for row in tx.all(mine.order_by(command.c.id))]
+    return open_of_each(tx, [device_id]).get(device_id, [])
+
+
+def open_of_each(tx: Tx, device_ids: Sequence[int]) -> dict[int, list[Command]]:
+    """As `open_of`, by device; those that have none are left out."""
+    theirs = sa.select(*COMMAND).where(command.c.device_id.in_(device_ids), IS_OPEN)
+    found: dict[int, list[Command]] = {}
+    for row in tx.all(theirs.order_by(command.c.id)):
+        found.setdefault(row.device_id, []).append(_command(row))
+    return found
 
 
 def count_open(tx: Tx, device_id: int) -> int:

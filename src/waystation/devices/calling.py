@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Annotated
 
+from starlette.requests import HTTPConnection
+
 from waystation.devices.gate import Gate
 from waystation.devices.guesses import Guesses
 from waystation.devices.model import CallingDevice
@@ -12,6 +14,7 @@ from waystation.kernel.errors import Refused, Unauthenticated
 from waystation.kernel.feature import HotAnswer, HotEndpoint, HotRequest
 from waystation.kernel.hot import refusal
 from waystation.kernel.https import PlainHttp
+from waystation.kernel.parts import Parts
 from waystation.kernel.settings import Settings
 
 CHALLENGE = (b"www-authenticate", b'Device realm="waystation", Bearer realm="waystation"')
@@ -51,10 +54,21 @@ async def stranger(request: HotRequest, fault: Unauthenticated | Refused) -> Hot
 def _find(call: Call) -> CallingDevice:
     """The first use of a rotated key is a write of its own, so no writing transaction may be open."""
     assert call.only_reads, "ask for the calling device in async handlers only"
-    if not call.parts.get(Settings).plain_http_ingest and call.request.url.scheme not in ("https", "wss"):
+    return call.parts.get(Gate).admit_here(_proof(call.request))
+
+
+async def _find_ahead(connection: HTTPConnection) -> CallingDevice:
+    parts: Parts = connection.app.state.parts
+    return await parts.get(Gate).admit(_proof(connection))
+
+
+def _proof(connection: HTTPConnection) -> bytes | None:
+    """What it brings to prove itself, if it may do so on this connection."""
+    parts: Parts = connection.app.state.parts
+    if not parts.get(Settings).plain_http_ingest and connection.url.scheme not in ("https", "wss"):
         raise PlainHttp("devices are served over HTTPS only here (plain_http_ingest is off)")
-    authorization = call.request.headers.get("authorization")
-    return call.parts.get(Gate).admit_here(None if authorization is None else authorization.encode("latin-1"))
+    authorization = connection.headers.get("authorization")
+    return None if authorization is None else authorization.encode("latin-1")
 
 
-TheDevice = Annotated[CallingDevice, Within(_find, who="device")]
+TheDevice = Annotated[CallingDevice, Within(_find, who="device", find_ahead=_find_ahead)]

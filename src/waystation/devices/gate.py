@@ -11,6 +11,7 @@ from waystation.kernel import jwt
 from waystation.kernel.clock import Clock
 from waystation.kernel.db import Database
 from waystation.kernel.errors import Refused, Unauthenticated
+from waystation.kernel.reader import Reader
 from waystation.kernel.secrets import digest
 
 WRONG = "Invalid device credentials"
@@ -32,6 +33,7 @@ class Gate:
         self._drops = 0
         self._used: dict[int, datetime] = {}
         self._heard: dict[int, tuple[datetime, str | None]] = {}
+        self._live_keys = Reader[bytes, Any](database, lambda tx, digests: store.live_keys(tx, digests, clock.now()))
 
     def known(self, authorization: bytes | None) -> CallingDevice | None:
         """The device, when this very header was good a moment ago."""
@@ -43,7 +45,11 @@ class Gate:
         """Unauthenticated when the header is absent or malformed, Refused when it is wrong (contract table TH 4.2)."""
         del client_ip
         device = self.known(authorization)
-        return device if device is not None else await asyncio.to_thread(self.admit_here, authorization)
+        if device is not None:
+            return device
+        name, secret = parse(authorization)
+        assert authorization is not None
+        return await self._ask(digest(authorization), name, secret)
 
     def admit_here(self, authorization: bytes | None) -> CallingDevice:
         """The same in a thread that may wait."""
@@ -56,7 +62,7 @@ class Gate:
 
     async def admit_login(self, user: str, password: str) -> CallingDevice:
         """An MQTT log-in: the user is the device's key or serial, the password its API key."""
-        return await asyncio.to_thread(self._look_up, digest(f"mqtt {user}:{password}"), user, password)
+        return await self._ask(digest(f"mqtt {user}:{password}"), user, password)
 
     async def admit_named(self, name: str, proof: str) -> CallingDevice:
         """The device with this serial or key, which somebody has vouched for in its place; Refused when it is unknown
@@ -116,6 +122,16 @@ class Gate:
         device, expires_at = entry
         return device if expires_at is None or expires_at > self._clock.now() else None
 
+    async def _ask(self, proof: bytes, name: str | None, secret: str) -> CallingDevice:
+        """As `_look_up`, together with all who come now."""
+        if name is None and jwt.looks_like_one(secret):
+            return await asyncio.to_thread(self._look_up, proof, name, secret)
+        drops = self._drops
+        row = _named(await self._live_keys.ask(digest(secret)), name)
+        if row.state == CredentialState.CANDIDATE:
+            drops = await asyncio.to_thread(self._take_over, row.credential_id, self._clock.now())
+        return self._remember(proof, row, row.expires_at, drops=drops)
+
     def _look_up(self, proof: bytes, name: str | None, secret: str) -> CallingDevice:
         drops, now = self._drops, self._clock.now()
         if name is None and jwt.looks_like_one(secret):
@@ -145,7 +161,9 @@ class Gate:
         if drops == self._drops:  # nothing was revoked while we looked
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
+                self._by_key.clear()
             self._known[proof] = device, expires_at
+            self._by_key[device.key] = device
         return device
 
     def _look_up_named(self, proof: bytes, name: str) -> CallingDevice:
@@ -161,9 +179,7 @@ class Gate:
 
     def _by_key_or_secret(self, name: str | None, secret: str, now: datetime) -> tuple[Any, datetime | None]:
         with self._database.read() as tx:
-            row = store.live_key(tx, digest(secret), now)
-        if row is None or (name is not None and name not in (row.serial, row.key)):
-            raise Refused(WRONG)
+            row = _named(store.live_key(tx, digest(secret), now), name)
         return row, row.expires_at
 
     def _by_access_token(self, token: str, now: datetime) -> tuple[Any, datetime]:
@@ -193,6 +209,13 @@ class Gate:
         if drops == self._drops and len(self._by_key) < MOST_KNOWN:
             self._by_key[key] = device
         return device
+
+
+def _named(row: Any, name: str | None) -> Any:
+    """The row found by a secret, when whoever brought it gave no name or the right one."""
+    if row is None or (name is not None and name not in (row.serial, row.key)):
+        raise Refused(WRONG)
+    return row
 
 
 def parse(authorization: bytes | None) -> tuple[str | None, str]:

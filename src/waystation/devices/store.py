@@ -292,8 +292,13 @@ def by_able_name(tx: Tx, name: str) -> sa.Row[Any] | None:
 
 def live_key(tx: Tx, digest: bytes, now: datetime) -> sa.Row[Any] | None:
     """A key or secret that opens by itself, with its device, when neither is expired, retired or disabled."""
-    opening = sa.and_(credential.c.digest == digest, credential.c.kind != CredentialKind.REFRESH_TOKEN)
-    return tx.first(_live(now).where(opening))
+    return live_keys(tx, [digest], now).get(digest)
+
+
+def live_keys(tx: Tx, digests: Sequence[bytes], now: datetime) -> dict[bytes, sa.Row[Any]]:
+    """As `live_key`, by digest; those that open nothing are left out."""
+    opening = sa.and_(credential.c.digest.in_(digests), credential.c.kind != CredentialKind.REFRESH_TOKEN)
+    return {row.digest: row for row in tx.all(_live(now).where(opening))}
 
 
 def live_lineage(tx: Tx, credential_id: int, now: datetime) -> sa.Row[Any] | None:
@@ -303,7 +308,8 @@ def live_lineage(tx: Tx, credential_id: int, now: datetime) -> sa.Row[Any] | Non
 
 def _live(now: datetime) -> sa.Select[Any]:
     names = [device.c.id, device.c.key, device.c.serial, device.c.name, device.c.home_id]
-    own = [credential.c.id.label("credential_id"), credential.c.state, credential.c.lineage, credential.c.expires_at]
+    mine = ("state", "lineage", "expires_at", "digest")
+    own = [credential.c.id.label("credential_id"), *(credential.c[name] for name in mine)]
     return (
         sa.select(*names, *own)
         .join_from(credential, device)

@@ -1,12 +1,12 @@
 """What a handler's parameters are found from, and who may call; commands load this without the web framework."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from waystation.kernel import db
 from waystation.kernel.parts import Parts
@@ -43,10 +43,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """Marks a parameter found inside the request's transaction. `who` says whom it admits, for the access table."""
+    """Marks a parameter found inside the request's transaction. `who` says whom it admits, for the access table.
+
+    `find_ahead` finds the same on the event loop, without a transaction of the request, for async handlers.
+    """
 
     find: Callable[[Call], Any]
     who: str | None = None
+    find_ahead: Callable[[HTTPConnection], Awaitable[Any]] | None = None
 
 
 Tx = Annotated[db.Tx, Within(lambda call: call.tx)]

@@ -12,8 +12,6 @@ from nats.aio.msg import Msg
 from waystation.kernel.errors import Unavailable
 from waystation.kernel.mqtt_callout import Admit, Admitted, Callout
 from waystation.kernel.mqtt_inbox import (
-    QOS_HEADER,
-    STREAM_SUBJECTS,
     Later,
     MqttMessage,
     PassingInbox,
@@ -25,7 +23,7 @@ from waystation.kernel.mqtt_inbox import (
 )
 from waystation.kernel.mqtt_reach import Reach
 from waystation.kernel.nats_keys import AccountKey
-from waystation.kernel.nats_session import API_SECONDS, Line, Where, accepted, caught_up, keep_session
+from waystation.kernel.nats_session import API_SECONDS, Line, Where, caught_up, keep_session
 
 __all__ = ["Admit", "Admitted", "Later", "MqttLink", "MqttMessage", "Settle", "Settled"]
 
@@ -113,19 +111,12 @@ class MqttLink:
         self._ready.set()
         log.info("MQTT is open to devices", names=sorted(self._served))
 
-    async def publish(self, key: str, path: str, body: bytes, qos: int = 0) -> None:
-        """To the device's topic `d/<key>/<path>`; Unavailable while there is no server.
+    async def publish(self, key: str, path: str, body: bytes) -> None:
+        """To the device's topic `d/<key>/<path>`, at QoS 0: only a device that listens now gets it.
 
-        At QoS 0 only a device that listens now gets it. At QoS 1 it also waits for a device that has subscribed at
-        QoS 1 in a session that outlives its connection; it is durable there when this returns.
+        Unavailable while there is no server.
         """
-        line, subject = self._connected(), f"d.{key}.{path.replace('/', '.')}"
-        if qos == 0:
-            await line.publish(subject, body)
-            return
-        headers = {QOS_HEADER: "1"}
-        await line.publish(subject, body, headers=headers)  # for those who subscribed at QoS 0; others skip it
-        accepted(await line.request(STREAM_SUBJECTS + subject, body, timeout=API_SECONDS, headers=headers))
+        await self._connected().publish(f"d.{key}.{path.replace('/', '.')}", body)
 
     async def tell(self, key: str, path: str, body: bytes) -> bool:
         """To the device's topic, at QoS 0; False when it is certain that nobody has it, because nobody listens there.

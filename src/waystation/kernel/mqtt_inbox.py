@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import nats.errors
 import structlog
@@ -25,6 +26,7 @@ ASK_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 30
 KEEPER, KEPT = "waystation-keeper", f"{STREAM_SUBJECTS}waystation.kept"
 KEEPING = {"durable_name": KEEPER, "filter_subject": KEPT, "ack_policy": "explicit"}
+MOST_CONSUMERS = 1_000_000
 NANOSECONDS = 1_000_000_000
 NO_SUCH_STREAM, REPLICAS_NEED_A_CLUSTER = 10059, 10074
 
@@ -83,11 +85,12 @@ async def prepare(line: Line, names: Sequence[str], redeliver_seconds: float) ->
     So both are made here, before the server has anybody to ask whether a device may connect.
     """
     try:
-        await ask_jetstream(line, f"STREAM.INFO.{STREAM}")
+        found = await ask_jetstream(line, f"STREAM.INFO.{STREAM}")
     except JetStreamFault as fault:
         if fault.code != NO_SUCH_STREAM:
             raise
-        await _make_stream(line)
+        found = await _make_stream(line)
+    await _allow_consumers(line, found["config"])
     for name in names:
         asked = {"stream_name": STREAM, "config": _consumer(name, redeliver_seconds)}
         await ask_jetstream(line, f"CONSUMER.DURABLE.CREATE.{STREAM}.{durable_of(name)}", asked)
@@ -103,15 +106,27 @@ async def keep_from_empty(line: Line) -> None:
     await ask_jetstream(line, f"STREAM.PURGE.{STREAM}", {"filter": KEPT, "keep": 1})
 
 
-async def _make_stream(line: Line) -> None:
+async def _make_stream(line: Line) -> dict[str, Any]:
     """As the server would: with three copies in a cluster, one on a single server."""
     config = {"name": STREAM, "subjects": [f"{STREAM_SUBJECTS}>"], "storage": "file", "retention": "interest"}
     try:
-        await ask_jetstream(line, f"STREAM.CREATE.{STREAM}", {**config, "num_replicas": 3})
+        return await ask_jetstream(line, f"STREAM.CREATE.{STREAM}", {**config, "num_replicas": 3})
     except JetStreamFault as fault:
         if fault.code != REPLICAS_NEED_A_CLUSTER:
             raise
-        await ask_jetstream(line, f"STREAM.CREATE.{STREAM}", {**config, "num_replicas": 1})
+        return await ask_jetstream(line, f"STREAM.CREATE.{STREAM}", {**config, "num_replicas": 1})
+
+
+async def _allow_consumers(line: Line, config: Mapping[str, Any]) -> None:
+    """The server makes two of them for a device that subscribes to `…/#` at QoS 1, and by itself stops at a thousand:
+    later devices would be refused, or hear nothing. An account of a cluster may have a limit of its own.
+    """
+    if config["max_consumers"] == MOST_CONSUMERS:
+        return
+    try:
+        await ask_jetstream(line, f"STREAM.UPDATE.{STREAM}", {**config, "max_consumers": MOST_CONSUMERS})
+    except JetStreamFault as fault:
+        log.info("the stream's limit of consumers stays", fault=str(fault))
 
 
 def _consumer(name: str, redeliver_seconds: float) -> dict[str, str | int]:

@@ -45,6 +45,7 @@ def configuration(folder: Path, options: NatsOptions, *, password: str, issuer: 
             "host": options.mqtt_host,
             "port": options.mqtt_port,
             "consumer_inactive_threshold": FORGET_SESSION_AFTER,
+            "consumer_memory_storage": True,  # nothing is sent at QoS 1, so that nothing of a subscription must last
         }
     return config
 

@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import wraps
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, register_url_convertor
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute, compile_path
 
@@ -138,7 +139,7 @@ class Router(APIRouter):
         **_options: Any,
     ) -> None:
         """The handler gets its parameters as an async one does, before it accepts the WebSocket."""
-        self.routes.append(WebSocketRoute(path, admitting(endpoint, markers(endpoint), _found), name=name))
+        self.routes.append(WebSocketRoute(path, admitting(endpoint, markers(endpoint), _found_ahead), name=name))
 
 
 def who_may_call(endpoint: Callable[..., Any]) -> str | None:
@@ -180,7 +181,7 @@ def in_one_transaction(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(endpoint)
     async def run_async(**given: Any) -> Any:
         request: Request = given.pop(OURS) if name == OURS else given[name]
-        found = await run_in_threadpool(_found, marked, request)
+        found = await _found_ahead(marked, request)
         _check_numbers(given)
         return await endpoint(**given, **found)
 
@@ -199,6 +200,13 @@ def _check_numbers(given: Mapping[str, Any]) -> None:
     """NotFound for a number that no row can have: databases hold 64 bits, and fail on more."""
     if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in given.values()):
         raise NotFound("there is nothing of that number here")
+
+
+async def _found_ahead(marked: Mapping[str, Within], request: HTTPConnection) -> dict[str, Any]:
+    """What an async handler is given, with a hop to a thread and a transaction only for what needs one."""
+    ahead = {name: await mark.find_ahead(request) for name, mark in marked.items() if mark.find_ahead is not None}
+    others = {name: mark for name, mark in marked.items() if mark.find_ahead is None}
+    return ahead | await run_in_threadpool(_found, others, cast("Request", request)) if others else ahead
 
 
 def _found(marked: Mapping[str, Within], request: Request) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
@@ -14,7 +13,7 @@ from waystation.kernel.errors import DomainError
 from waystation.kernel.problems import problem_of
 
 Endpoint = Callable[..., Awaitable[None]]
-Find = Callable[[Mapping[str, Within], Request], dict[str, Any]]
+Find = Callable[[Mapping[str, Within], HTTPConnection], Awaitable[dict[str, Any]]]
 
 
 def admitting(endpoint: Endpoint, marked: Mapping[str, Within], find: Find) -> Endpoint:
@@ -25,7 +24,7 @@ def admitting(endpoint: Endpoint, marked: Mapping[str, Within], find: Find) -> E
     @wraps(endpoint)
     async def admitted(websocket: WebSocket) -> None:
         try:
-            found = await run_in_threadpool(find, marked, cast("Request", websocket))
+            found = await find(marked, websocket)
         except DomainError as fault:
             await _refuse(websocket, fault)
             return

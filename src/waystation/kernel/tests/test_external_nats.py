@@ -93,7 +93,7 @@ async def test_processes_and_devices_may_each_be_at_another_server(cluster: Clus
         assert await copies(cluster) == 3
 
         assert await asyncio.to_thread(kitchen.subscribe, "d/kitchen2/down/#")
-        await links[0].publish("kitchen2", "down/commands", b"on", qos=1)
+        await links[0].publish("kitchen2", "down/commands", b"on")
         assert (await asyncio.to_thread(kitchen.next)).payload == b"on"
 
         assert await links[1].kick("kitchen2") >= 1
