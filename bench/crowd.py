@@ -17,12 +17,13 @@ from typing import Any, Self, cast
 import httptools
 import uvloop
 from load import LOAD_CORE, Shot, pin
-from waystation_agent.backoff import chance, pause_seconds
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
+
+from waystation_agent.backoff import chance, pause_seconds
 
 HANDSHAKE_SECONDS = 20.0
 CONNECTING_AT_ONCE = 50  # when nothing is measured
@@ -80,7 +81,7 @@ class OverWebSocket(Link):
             if isinstance(event, Response):
                 self._opened()
             elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._told(json.loads(event.data))
+                self._told(json.loads(bytes(event.data)))
         self._send()
 
     def done(self, uid: str) -> None:
@@ -141,7 +142,8 @@ class OverMqtt(Link):
         if body[1]:
             self.transport.abort()
         else:
-            self.transport.write(_packet(0x82, b"\x00\x01" + _text(f"d/{self.device['key']}/down/#") + bytes([self.qos])))
+            topic = _text(f"d/{self.device['key']}/down/#")
+            self.transport.write(_packet(0x82, b"\x00\x01" + topic + bytes([self.qos])))
 
     def _subscribed(self, body: bytes) -> None:
         if body[2] == self.qos:
@@ -329,13 +331,13 @@ class Crowd:
         idle: asyncio.Queue[Caller] = asyncio.Queue()
         for caller in callers:
             idle.put_nowait(caller)
-        chosen = random.Random(7).sample(self.members, count)  # noqa: S311
+        chosen = random.Random(7).sample(self.members, count)
         began, sending = time.perf_counter(), list[asyncio.Task[tuple[str, str, float, float]]]()
         for number, member in enumerate(chosen):
             await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
             sending.append(asyncio.create_task(_command(idle, port, token, member)))
         sent = await asyncio.gather(*sending)
-        await self._until_had([uid for uid, *_ in sent])
+        await self._until(lambda: all(uid in self.had_at for uid, *_ in sent))
         links: dict[str, list[float]] = {}
         for uid, link, began, _ in sent:
             links.setdefault(link, []).append((self.had_at.get(uid, float("inf")) - began) * 1000)
@@ -350,16 +352,15 @@ class Crowd:
         status = await caller.ask(_post(port, token, {"model": model}))
         answered = time.perf_counter() - began
         wanted = json.loads(caller.body)["progress"]["total"] if status == 201 else -1
-        until = began + ARRIVE_SECONDS
-        while len(self.had_at) - len(already) < wanted and time.perf_counter() < until:
-            await asyncio.sleep(0.01)
+        await self._until(lambda: len(self.had_at) - len(already) >= wanted)
         had = sorted(at - began for uid, at in self.had_at.items() if uid not in already)
-        return {"status": status, "answered": answered, "had": len(had), "wanted": wanted, "last": had[-1] if had else 0.0}
+        return {"answered": answered, "had": len(had), "wanted": wanted, "last": had[-1] if had else 0.0}
 
-    async def _until_had(self, uids: Sequence[str]) -> None:
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Looked at with every command that somebody has; or until it takes too long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ARRIVE_SECONDS):
-                while any(uid not in self.had_at for uid in uids):
+                while not is_so():
                     self.had.clear()
                     await self.had.wait()
 

@@ -1,6 +1,5 @@
 """Commands to devices and outcomes from them, over whatever link: many at once share one commit."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,8 @@ from waystation.kernel.reader import Reader
 from waystation.kernel.writer import Writer
 
 IsGone = Callable[[], bool]
+MOST_IN_BATCH = 50
+"""Errands in one transaction: a batch to thousands must not keep readings waiting for all of them."""
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Delivery:
         self.clock = clock
         self.waiting = waiting
         self._looks = Reader[int, service.Look](database, lambda tx, those: service.look(tx, those, clock.now()))
-        self._writer = Writer(database, self._store)
+        self._writer = Writer(database, self._store, most_in_batch=MOST_IN_BATCH)
 
     def start(self) -> None:
         self._writer.start()

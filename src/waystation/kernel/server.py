@@ -19,7 +19,7 @@ from waystation.kernel.edge import Edge
 from waystation.kernel.hot import Hot
 from waystation.kernel.http_guard import protocols
 from waystation.kernel.settings import Settings
-from waystation.kernel.sockets import BACKLOG
+from waystation.kernel.sockets import BACKLOG, allow_connections
 from waystation.kernel.stopping import Stopping
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ def serve_here(
     stop_when: Callable[["Server"], Awaitable[None]] | None = None,
 ) -> int:
     """Serves in this process, until a signal or until `stop_when(server)` calls `server.stop()`."""
+    allow_connections(limits.max_connections)
     server = Server(hot, limits, on_ready=on_ready, stop_when=stop_when)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

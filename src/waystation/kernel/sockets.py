@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import resource
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from waystation.kernel.errors import Conflict
 
@@ -13,6 +15,7 @@ PROBE_AFTER_SECONDS = 60
 PROBE_EVERY_SECONDS = 15
 DEAD_AFTER_MILLISECONDS = 60_000
 FIRST_GIVEN = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+SPARE_FILES = 512  # beside the connections
 ASIDE = 100  # out of the way of the numbers that they must have
 
 
@@ -92,6 +95,16 @@ def _notice_dead_peers(listening: socket.socket) -> None:
     ):
         if hasattr(socket, name):
             listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def allow_connections(most: int) -> None:
+    """Each is an open file, of which many systems give a process 1,024 until it asks for more, as it may."""
+    given, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + SPARE_FILES if limit == resource.RLIM_INFINITY else min(most + SPARE_FILES, limit)
+    if given == resource.RLIM_INFINITY or given >= wanted:
+        return
+    with suppress(OSError, ValueError):  # a system with one more limit than it tells of
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, limit))
 
 
 def _why(fault: OSError) -> str:
