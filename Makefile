@@ -71,7 +71,7 @@ snapshots: .venv/.dev ## Write the contracts that are files anew: look at the di
 	@WAYSTATION_WRITE_SNAPSHOTS=1 $(PYTEST) tests/snapshots tests/test_access_matrix.py
 
 bench: .venv/.dev ## Measure the promises against their baselines (ARGS=--quick)
-	@set -e; for script in http_single http_batches mqtt store alerts history export start connections files rate_limits growth stalls; do \
+	@set -e; for script in http_single http_batches mqtt store alerts history export start connections files rate_limits messages commands growth stalls; do \
 		echo "bench/$$script"; $(BIN)/python bench/$$script.py $(ARGS); done; \
 	for script in history growth stalls; do \
 		echo "bench/$$script on PostgreSQL"; $(BIN)/python bench/$$script.py --postgresql $(ARGS); done

@@ -87,6 +87,34 @@ PROMISES = (
     ("signin_storm", "reading, 10", "delay_ms", 100, "at most", "ms that they delay a reading"),
     ("files", "download", "ratio_to_nginx", 0.5, "at least", "… a download against nginx with the same file"),
     ("files", "upload", "resident_growth_mb", 50, "at most", "MB more memory for an upload of 2 GB"),
+    ("commands", "idle polls for commands", "per_second", 5_000, "at least", "idle polls a second on one core"),
+    ("commands", "idle polls for packages", "per_second", 5_000, "at least", "… for packages and updates"),
+    (
+        "commands",
+        "1,000 devices that",
+        "per_second",
+        990,
+        "at least",
+        "polls a second of 1,000 devices that also send",
+    ),
+    ("commands", "1,000 devices that", "core_percent", 100, "at most", "% of one core that they take"),
+    *(
+        ("commands", f"command over {link}, 1,000 devices connected{beside}", "p99_ms", 50, "at most", words)
+        for link in ("MQTT", "WebSocket")
+        for beside, words in (
+            ("", f"ms (p99) from the call until one of 1,000 devices has its command over {link}"),
+            (", beside", "… beside telemetry"),
+        )
+    ),
+    (
+        "commands",
+        "2,000 devices cut off",
+        "all_back_seconds",
+        10,
+        "at most",
+        "seconds until 2,000 are back after a cut",
+    ),
+    ("commands", "2,000 devices cut off", "honest_worst_ms", 1000, "at most", "ms that somebody else waited meanwhile"),
     ("connections", "keep-alive", "kilobytes_each", 30, "at most", "KB an idle keep-alive connection"),
     ("connections", "live", "kilobytes_each", 30, "at most", "KB a live page"),
 )

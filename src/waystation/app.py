@@ -203,7 +203,7 @@ def heard() -> dict[type, list[Listener]]:
 def _listen(listeners: dict[type, list[Listener]], gate: devices.Gate, courier: Courier) -> None:
     listeners.update(heard())
     listeners[devices.AccessChanged] = [lambda tx, told, _: tx.after_commit(partial(gate.drop, told.device_id))]
-    listeners[outbox.Put] = [lambda tx, _told, _now: tx.after_commit(courier.nudge)]
+    listeners[outbox.Put] = [lambda tx, told, _now: tx.after_commit(partial(courier.nudge, told.kind))]
 
 
 def _wire_mqtt(settings: Settings, parts: Parts) -> None:

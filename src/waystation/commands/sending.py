@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from waystation.kernel.errors import Conflict, Invalid, NotFound, TooMany
 
 MOST_TARGETS = 10_000
 NOTICE_DEVICES = 1_000
+AGAIN_AFTER = timedelta(seconds=1)
 AGAIN = (State.FAILED, State.REJECTED, State.EXPIRED, State.CANCELLED)
 """What may be asked once more."""
 
@@ -281,11 +282,16 @@ def _queue(
 
 
 def _tell(tx: Tx, to: Sequence[Device], now: datetime, batch_uid: str | None) -> None:
-    """`commands.<home>.<device key, or the batch's uid>` on the bus, with the devices' ids."""
+    """`commands.<home>.<device key, or the batch's uid>` on the bus, with the devices' ids.
+
+    A hub says it at once by itself (notices.py), and its row waits a moment: else to be rid of it would be one more
+    commit, for which handing out the command would have to wait. A command line has but the row.
+    """
     home_id = to[0].home_id
+    due_at = now + AGAIN_AFTER if tx.has_listener(CommandQueued) else None
     for first in range(0, len(to), NOTICE_DEVICES):
         ids = [one.id for one in to[first : first + NOTICE_DEVICES]]
-        outbox.notice(tx, f"commands.{home_id}.{batch_uid or to[0].key}", {"device_ids": ids}, now)
+        outbox.notice(tx, f"commands.{home_id}.{batch_uid or to[0].key}", {"device_ids": ids}, now, due_at=due_at)
         tx.tell(CommandQueued(home_id, tuple(ids)), now)
 
 

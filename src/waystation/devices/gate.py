@@ -143,12 +143,13 @@ class Gate:
         return self._remember(proof, row, expires_at, drops=drops)
 
     def _look_up_called(self, kind: str, value: str, secret: str) -> CallingDevice:
-        """Strangers cost the same two look-ups whatever they name (G-7)."""
+        """Strangers cost the same look-up whatever they name (G-7)."""
         drops, now = self._drops, self._clock.now()
         proof = chosen.bound_digest(kind, value, secret)
         with self._database.read() as tx:
-            bare, bound = store.live_key(tx, digest(secret), now), store.live_key(tx, proof, now)
-            row = next((found for found in (bare, bound) if chosen.is_called(tx, found, kind, value)), None)
+            live = store.live_keys(tx, [digest(secret), proof], now)
+            both = (live.get(digest(secret)), live.get(proof))
+            row = next((found for found in both if chosen.is_called(tx, found, kind, value)), None)
         if row is None:
             raise Refused(WRONG)
         if row.state == CredentialState.CANDIDATE:
@@ -179,7 +180,7 @@ class Gate:
 
     def _by_key_or_secret(self, name: str | None, secret: str, now: datetime) -> tuple[Any, datetime | None]:
         with self._database.read() as tx:
-            row = _named(store.live_key(tx, digest(secret), now), name)
+            row = _named(store.live_keys(tx, [digest(secret)], now).get(digest(secret)), name)
         return row, row.expires_at
 
     def _by_access_token(self, token: str, now: datetime) -> tuple[Any, datetime]:

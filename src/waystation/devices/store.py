@@ -290,19 +290,14 @@ def by_able_name(tx: Tx, name: str) -> sa.Row[Any] | None:
     return tx.first(sa.select(*columns).where(named, device.c.disabled_at.is_(None)))
 
 
-def live_key(tx: Tx, digest: bytes, now: datetime) -> sa.Row[Any] | None:
-    """A key or secret that opens by itself, with its device, when neither is expired, retired or disabled."""
-    return live_keys(tx, [digest], now).get(digest)
-
-
 def live_keys(tx: Tx, digests: Sequence[bytes], now: datetime) -> dict[bytes, sa.Row[Any]]:
-    """As `live_key`, by digest; those that open nothing are left out."""
+    """Keys and secrets that open by themselves, with their devices, when neither is expired, retired or disabled."""
     opening = sa.and_(credential.c.digest.in_(digests), credential.c.kind != CredentialKind.REFRESH_TOKEN)
     return {row.digest: row for row in tx.all(_live(now).where(opening))}
 
 
 def live_lineage(tx: Tx, credential_id: int, now: datetime) -> sa.Row[Any] | None:
-    """As `live_key`, for the refresh token that an access token was made with."""
+    """As `live_keys`, for the refresh token that an access token was made with."""
     return tx.first(_live(now).where(credential.c.id == credential_id))
 
 

@@ -83,6 +83,10 @@ class Tx:
         for listener in self._listeners.get(type(told), ()):
             listener(self, told, now)
 
+    def has_listener(self, kind: type) -> bool:
+        """Whether anybody in this process hears of such events."""
+        return bool(self._listeners.get(kind))
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Runs in this thread once the transaction is durable, before its caller goes on; never after a roll-back."""
         self.follow_ups.append(call)

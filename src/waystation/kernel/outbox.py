@@ -37,7 +37,7 @@ outbox = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Something was put into the outbox; told inside the transaction."""
+    """Something that is due was put into the outbox; told inside the transaction."""
 
     kind: str
 
@@ -81,16 +81,27 @@ class Sender:
     settled: Callable[[Tx, Any, Fault | None, datetime], None] | None = None
 
 
-def put(tx: Tx, subject: str, body: Any, now: datetime, *, kind: str, dedupe: str | None = None) -> bool:
-    """`kind` chooses the sender; `body` is anything msgspec can turn into JSON. False when a row of the same `dedupe`
-    is waiting already.
+def put(
+    tx: Tx,
+    subject: str,
+    body: Any,
+    now: datetime,
+    *,
+    kind: str,
+    dedupe: str | None = None,
+    due_at: datetime | None = None,
+) -> bool:
+    """`kind` chooses the sender; `body` is anything msgspec can turn into JSON; without `due_at` it goes at once.
+    False when a row of the same `dedupe` is waiting already.
     """
-    values = {"kind": kind, "subject": subject, "body": msgspec.json.encode(body), "due_at": now, "put_at": now}
+    text = msgspec.json.encode(body)
+    values = {"kind": kind, "subject": subject, "body": text, "due_at": due_at or now, "put_at": now}
     if dedupe is None:
         tx.execute(outbox.insert().values(**values))
     elif not _put_once(tx, {**values, "dedupe": dedupe}):
         return False
-    tx.tell(Put(kind), now)
+    if due_at is None:
+        tx.tell(Put(kind), now)
     return True
 
 
@@ -98,9 +109,9 @@ def _put_once(tx: Tx, values: Mapping[str, Any]) -> bool:
     return tx.changed(tx.insert(outbox).values(**values).on_conflict_do_nothing(index_elements=["dedupe"]))
 
 
-def notice(tx: Tx, subject: str, body: Any, now: datetime) -> None:
+def notice(tx: Tx, subject: str, body: Any, now: datetime, *, due_at: datetime | None = None) -> None:
     """Tell every process of the site, on the bus, once this is committed: also from a command line beside the hub."""
-    put(tx, subject, body, now, kind=NOTICE)
+    put(tx, subject, body, now, kind=NOTICE, due_at=due_at)
 
 
 class Courier:
@@ -127,8 +138,9 @@ class Courier:
         for thread in self._threads:
             thread.start()
 
-    def nudge(self) -> None:
-        for event in self._nudged.values():
+    def nudge(self, kind: str = "") -> None:
+        """Rows of this kind are due; of any, when it is none of ours."""
+        for event in [self._nudged[kind]] if kind in self._nudged else self._nudged.values():
             event.set()
 
     def close(self) -> None:

@@ -1,11 +1,14 @@
 """What becomes of commands, on both databases."""
 
+from datetime import datetime
+
 import pytest
 
 from waystation import commands, devices
 from waystation.commands import State, Targets
 from waystation.commands.model import MOST_ATTEMPTS, MOST_WAITING, NO_OUTCOME, NOT_CONFIRMED
 from waystation.commands.tests.site import OWNER, Site
+from waystation.kernel import outbox
 from waystation.kernel.errors import Conflict, Invalid, NotFound, TooMany
 from waystation.kernel.parts import Parts
 from waystation.kernel.settings import Settings
@@ -269,3 +272,17 @@ def test_finished_commands_and_their_batches_go_after_a_month(site: Site) -> Non
     assert commands.jobs.forget(parts, site.now) == 2
     with site.database.read() as tx:
         assert commands.of_device(tx, porch.id) == []
+
+
+def test_a_hub_tells_at_once_and_its_row_waits_while_a_command_line_has_but_the_row(site: Site) -> None:
+    def due() -> list[datetime]:
+        with site.database.read() as tx:
+            return [row.due_at for row in tx.all(outbox.outbox.select().order_by(outbox.outbox.c.id))]
+
+    device = site.device()
+    before = len(due())
+    site.send(device)
+    site.database.listeners = {commands.CommandQueued: [lambda _tx, told, _now: site.told.append(told)]}
+    site.send(device)
+    assert due()[before:] == [site.now, site.later(1)]
+    assert site.told == [commands.CommandQueued(site.home_id, (device.id,))]

@@ -4,10 +4,10 @@ from collections.abc import Callable
 import pytest
 
 from waystation import devices
-from waystation.devices.gate import parse
+from waystation.devices.gate import WRONG, parse
 from waystation.devices.tests.registry import OWNER, Registry, proof
 from waystation.kernel.db import Database, Tx
-from waystation.kernel.errors import DomainError, Unauthenticated
+from waystation.kernel.errors import DomainError, Refused, Unauthenticated
 
 MALFORMED = [None, b"", b"Device", b"Device ", b"Device me", b"Device :key", b"Device me:", b"Basic a:b", b"Bearer "]
 
@@ -157,3 +157,31 @@ def test_uses_are_handed_over_once(site: Registry) -> None:
     site.admit(proof(made))
     assert site.gate.take_used() == {site.credential_ids(made)[0]: site.clock.now()}
     assert site.gate.take_used() == {}
+
+
+def test_many_that_come_at_once_are_looked_up_together(site: Registry, counted: Callable[[], Counted]) -> None:
+    made = [site.register(f"Lamp {number}") for number in range(20)]
+    watching = counted()
+
+    async def all_at_once() -> list[object]:
+        over_http = [site.gate.admit(proof(one)) for one in made]
+        over_mqtt = [site.gate.admit_login(one.key, one.api_key) for one in made]
+        wrong = [site.gate.admit_login(one.key, "x" * 43) for one in made]
+        return list(await asyncio.gather(*over_http, *over_mqtt, *wrong, return_exceptions=True))
+
+    found = asyncio.run(all_at_once())
+    assert [one.key for one in found[:40] if isinstance(one, devices.CallingDevice)] == [one.key for one in made] * 2
+    assert {repr(one) for one in found[40:]} == {repr(Refused(WRONG))}
+    assert watching.reads == 2  # the first, and all who came meanwhile
+
+
+def test_who_logged_in_is_known_by_key_until_access_changes(site: Registry, counted: Callable[[], Counted]) -> None:
+    made = site.register()
+    asyncio.run(site.gate.admit_login(made.serial, made.api_key))
+    watching = counted()
+    device = asyncio.run(site.gate.by_key(made.key))
+    assert device is not None
+    assert (device.key, watching.reads) == (made.key, 0)
+    site.gate.drop(device.id)
+    asyncio.run(site.gate.by_key(made.key))
+    assert watching.reads == 1

@@ -2,6 +2,7 @@ import threading
 from collections import defaultdict
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -154,7 +155,7 @@ def test_a_put_wakes_the_courier_once_it_is_committed(
     monkeypatch.setattr(outbox, "LOOK_SECONDS", WAIT_SECONDS * 10)  # only the nudge can be in time
     post = Watched()
     sender = courier(database, clock, post)
-    heard[Put].append(lambda tx, _told, _now: tx.after_commit(sender.nudge))
+    heard[Put].append(lambda tx, told, _now: tx.after_commit(partial(sender.nudge, told.kind)))
     sender.start()
     for number in range(3):
         post.came.clear()
@@ -287,6 +288,22 @@ def test_a_notice_has_a_kind_of_its_own(database: Database, clock: ManualClock, 
     heard: list[tuple[str, bytes]] = []
     Courier(database, clock, {outbox.NOTICE: lambda *told: heard.append(told)}, may_send=lambda: True).deliver()
     assert heard == [("devices.1.abc", b'{"event":"renamed"}')]
+
+
+def test_a_row_for_later_wakes_nobody_and_goes_when_it_is_due(
+    database: Database, clock: ManualClock, heard: dict[type, list[Listener]]
+) -> None:
+    woken: list[str] = []
+    heard[Put].append(lambda _tx, told, _now: woken.append(told.kind))
+    told: list[tuple[str, bytes]] = []
+    sender = Courier(database, clock, {outbox.NOTICE: lambda *what: told.append(what)}, may_send=lambda: True)
+    with database.write() as tx:
+        outbox.notice(tx, "commands.1.abc", {}, clock.now(), due_at=clock.now() + timedelta(seconds=1))
+    sender.deliver()
+    assert (woken, told) == ([], [])
+    clock.turn(1)
+    sender.deliver()
+    assert told == [("commands.1.abc", b"{}")]
 
 
 def in_lanes(database: Database, clock: ManualClock, post: Post, settled: list[tuple[int, bool]]) -> Courier:

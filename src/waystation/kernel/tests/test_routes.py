@@ -4,6 +4,7 @@ from typing import Annotated
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
+from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -18,16 +19,27 @@ noted = sa.Table("noted", sa.MetaData(), sa.Column("text", sa.Text))
 router = Router()
 
 
-def guest(call: Call) -> str:
-    name = call.request.headers.get("x-name")
+def guest_name(connection: HTTPConnection) -> str:
+    name = connection.headers.get("x-name")
     if name is None:
         raise Unauthenticated("say your name")
+    return name
+
+
+def guest(call: Call) -> str:
+    name = guest_name(call.request)
     with call.writing() as tx:  # as a session notes its last use
         tx.execute(noted.insert().values(text=f"seen {name}"))
     return name
 
 
+async def guest_ahead(connection: HTTPConnection) -> str:
+    """The same without a transaction of the request."""
+    return f"{guest_name(connection)}, found ahead"
+
+
 Guest = Annotated[str, Within(guest, who="guest")]
+GuestAhead = Annotated[str, Within(guest, who="guest", find_ahead=guest_ahead)]
 TheClock = Annotated[ManualClock, part(ManualClock)]
 
 
@@ -60,6 +72,21 @@ def posts_as_guest(caller: Guest, tx: Tx) -> str:
 @router.get("/async")
 async def in_the_loop(caller: Guest, now: Now, parts: PartsOf) -> list[object]:
     return [caller, iso(now), parts.has(Database)]
+
+
+@router.get("/async-ahead")
+async def ahead(caller: GuestAhead) -> str:
+    return caller
+
+
+@router.get("/async-ahead-at")
+async def ahead_at_a_time(caller: GuestAhead, now: Now) -> list[str]:
+    return [caller, iso(now)]
+
+
+@router.get("/ahead")
+def not_ahead(caller: GuestAhead) -> str:
+    return caller
 
 
 @router.post("/seen")
@@ -118,6 +145,22 @@ def test_a_caller_is_found_or_the_handler_is_not_run__G_8(site: TestClient, data
     assert site.get(path).status_code == 401
     assert texts(database) == []
     assert site.get(path, headers={"x-name": "ann"}).json()[:2] == ["ann", "2026-01-01T00:00:00.000000Z"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/async-ahead", "ann, found ahead"),
+        ("/async-ahead-at", ["ann, found ahead", "2026-01-01T00:00:00.000000Z"]),
+        ("/ahead", "ann"),
+    ],
+)
+def test_a_caller_may_be_found_ahead_where_the_handler_is_async__G_8(
+    site: TestClient, database: Database, path: str, found: object
+) -> None:
+    assert site.get(path).status_code == 401
+    assert site.get(path, headers={"x-name": "ann"}).json() == found
+    assert texts(database) == (["seen ann"] if found == "ann" else [])
 
 
 def test_one_request_has_one_time_and_may_ask_for_itself_and_parts(site: TestClient) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.request import urlopen
@@ -11,7 +12,7 @@ import pytest
 from tests.hub import DIES_WITH_THE_TEST, LOOPBACK, free_port, waystation
 from tests.servers import required
 
-from waystation.kernel.sockets import given
+from waystation.kernel.sockets import SPARE_FILES, given
 
 pytestmark = pytest.mark.servers
 
@@ -48,3 +49,17 @@ def test_sockets_that_are_for_another_process_are_left_alone(monkeypatch: pytest
     monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
     monkeypatch.setenv("LISTEN_FDS", "1")
     assert given() == []
+
+
+@pytest.mark.parametrize(
+    ("given_files", "limit", "wanted"), [(64, 4096, 1000), (64, 512, 1000), (2048, 4096, 1000)], ids=str
+)
+def test_a_process_may_have_a_file_for_every_connection(given_files: int, limit: int, wanted: int) -> None:
+    """In a process of its own, whose limits may be spoilt."""
+    program = (
+        "import resource; from waystation.kernel.sockets import allow_connections; "
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({given_files}, {limit})); allow_connections({wanted}); "
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [str(max(given_files, min(wanted + SPARE_FILES, limit))), str(limit)]
