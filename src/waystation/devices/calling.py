@@ -4,12 +4,10 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Annotated
 
-from starlette.requests import HTTPConnection
-
 from waystation.devices.gate import Gate
 from waystation.devices.guesses import Guesses
 from waystation.devices.model import CallingDevice
-from waystation.kernel.calls import Call, Within
+from waystation.kernel.calls import Call, Connection, Within
 from waystation.kernel.errors import Refused, Unauthenticated
 from waystation.kernel.feature import HotAnswer, HotEndpoint, HotRequest
 from waystation.kernel.hot import refusal
@@ -57,12 +55,12 @@ def _find(call: Call) -> CallingDevice:
     return call.parts.get(Gate).admit_here(_proof(call.request))
 
 
-async def _find_ahead(connection: HTTPConnection) -> CallingDevice:
+async def _find_ahead(connection: Connection) -> CallingDevice:
     parts: Parts = connection.app.state.parts
     return await parts.get(Gate).admit(_proof(connection))
 
 
-def _proof(connection: HTTPConnection) -> bytes | None:
+def _proof(connection: Connection) -> bytes | None:
     """What it brings to prove itself, if it may do so on this connection."""
     parts: Parts = connection.app.state.parts
     if not parts.get(Settings).plain_http_ingest and connection.url.scheme not in ("https", "wss"):

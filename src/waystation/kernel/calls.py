@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from waystation.kernel import db
 from waystation.kernel.parts import Parts
 
+Connection = HTTPConnection  # a request, or a WebSocket that is not accepted yet
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -50,7 +51,7 @@ class Within:
 
     find: Callable[[Call], Any]
     who: str | None = None
-    find_ahead: Callable[[HTTPConnection], Awaitable[Any]] | None = None
+    find_ahead: Callable[[Connection], Awaitable[Any]] | None = None
 
 
 Tx = Annotated[db.Tx, Within(lambda call: call.tx)]

@@ -10,12 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, register_url_convertor
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute, compile_path
 
 from waystation.kernel import db
-from waystation.kernel.calls import READING, Call, Now, Tx, Within, part
+from waystation.kernel.calls import READING, Call, Connection, Now, Tx, Within, part
 from waystation.kernel.clock import Clock
 from waystation.kernel.errors import DomainError, NotFound
 from waystation.kernel.parts import Parts
@@ -202,7 +201,7 @@ def _check_numbers(given: Mapping[str, Any]) -> None:
         raise NotFound("there is nothing of that number here")
 
 
-async def _found_ahead(marked: Mapping[str, Within], request: HTTPConnection) -> dict[str, Any]:
+async def _found_ahead(marked: Mapping[str, Within], request: Connection) -> dict[str, Any]:
     """What an async handler is given, with a hop to a thread and a transaction only for what needs one."""
     ahead = {name: await mark.find_ahead(request) for name, mark in marked.items() if mark.find_ahead is not None}
     others = {name: mark for name, mark in marked.items() if mark.find_ahead is None}

@@ -4,16 +4,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from waystation.kernel.calls import Within
+from waystation.kernel.calls import Connection, Within
 from waystation.kernel.errors import DomainError
 from waystation.kernel.problems import problem_of
 
 Endpoint = Callable[..., Awaitable[None]]
-Find = Callable[[Mapping[str, Within], HTTPConnection], Awaitable[dict[str, Any]]]
+Find = Callable[[Mapping[str, Within], Connection], Awaitable[dict[str, Any]]]
 
 
 def admitting(endpoint: Endpoint, marked: Mapping[str, Within], find: Find) -> Endpoint:

@@ -4,11 +4,11 @@ from typing import Annotated
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
-from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from waystation.kernel import faults, routes
+from waystation.kernel.calls import Connection
 from waystation.kernel.clock import Clock, ManualClock, iso
 from waystation.kernel.db import Database
 from waystation.kernel.errors import Conflict, Unauthenticated
@@ -19,7 +19,7 @@ noted = sa.Table("noted", sa.MetaData(), sa.Column("text", sa.Text))
 router = Router()
 
 
-def guest_name(connection: HTTPConnection) -> str:
+def guest_name(connection: Connection) -> str:
     name = connection.headers.get("x-name")
     if name is None:
         raise Unauthenticated("say your name")
@@ -33,7 +33,7 @@ def guest(call: Call) -> str:
     return name
 
 
-async def guest_ahead(connection: HTTPConnection) -> str:
+async def guest_ahead(connection: Connection) -> str:
     """The same without a transaction of the request."""
     return f"{guest_name(connection)}, found ahead"
 
