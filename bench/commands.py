@@ -3,12 +3,13 @@
 import http.client
 import re
 import resource
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 from crowd import Fact, Orders
 from http_single import noop
@@ -31,8 +32,9 @@ PER_SECOND = 25.0  # commands
 SENDING = 200  # devices that send telemetry beside those that wait for commands
 HOW = (
     "hub and nats-server together on one core, devices on the other; connected: half on WebSockets, a quarter over "
-    "MQTT at QoS 0 and a quarter at QoS 1; telemetry: 200 other devices, each with a poll and a reading a second; who "
-    "was cut off pauses as the agent does; the honest client asks for a page and sends a reading every 100 ms"
+    "MQTT at QoS 0 and a quarter at QoS 1; telemetry: 200 other devices, each with a poll and a reading a second; bare: "
+    "two durable commits of one row each; who was cut off pauses as the agent does; the honest client asks for a page "
+    "and sends a reading every 100 ms"
 )
 
 
@@ -141,11 +143,31 @@ def reach(count: int, commands: int) -> list[Fact]:
             told = crowd.ask("tell_each", **asked) if not beside else _second(crowd, asked)
             if told["lost"]:
                 print("not there:", told["lost"])
+            bare = times_of(two_commits(site.data, 5.0))
             for link, took in sorted(told["links"].items()):
                 row = {"what": f"command over {link}, {count:,} devices connected{beside}", **times_of(took)}
                 row |= {"answered_p50_ms": times_of(told["answered"])["p50_ms"], "lost": len(told["lost"])}
+                row |= {"bare_p50_ms": bare["p50_ms"], "bare_p99_ms": bare["p99_ms"]}
                 rows.append(shown(row))
     return rows
+
+
+def two_commits(folder: Path, seconds: float) -> list[float]:
+    """What a command cannot do without: durable when it was asked for, and again before it is handed out."""
+    bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        bare.execute(f"PRAGMA {pragma}")
+    bare.execute("CREATE TABLE IF NOT EXISTS command (text TEXT)")
+    took: list[float] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.perf_counter()
+        for _ in range(2):
+            bare.execute("INSERT INTO command VALUES ('blink')")
+        took.append((time.perf_counter() - began) * 1000)
+        time.sleep(1 / PER_SECOND)
+    bare.close()
+    return took
 
 
 def _second(crowd: Orders, asked: Fact) -> Fact:
@@ -176,7 +198,7 @@ def storm(count: int, *, cut: bool) -> Fact:
     row |= {"tries_refused": told["refused"], "all_told_seconds": round(heard["last"], 2)}
     row["honest_alone_worst_ms"] = times_of(alone)["worst_ms"]
     row |= {f"honest_{name}": value for name, value in times_of(beside).items()}
-    row["honest_refused"] = honest.refused
+    row |= {"honest_refused": honest.refused}
     row["lost"] = count - told["back"] + count - heard["had"] + (honest.refused if cut else 0)
     return shown(row)
 
@@ -204,7 +226,7 @@ class Honest:
             while not stop.wait(ASK_SECONDS):
                 for ask in (self._send, self._look):
                     began = time.perf_counter()
-                    if answered(ask):
+                    if self._is_answered(ask):
                         took.append((time.perf_counter() - began) * 1000)
                     else:
                         self.refused += 1
@@ -217,6 +239,15 @@ class Honest:
             stop.set()
             thread.join()
 
+    def _is_answered(self, ask: Callable[[], int]) -> bool:
+        try:
+            return ask() == 200
+        except (OSError, http.client.HTTPException):  # the hub is away; closed connections are opened anew
+            for connection in (self.sender, self.reader.connection):
+                if connection is not None:
+                    connection.close()
+            return False
+
     def _look(self) -> int:
         return self.reader.ask("GET", "/devices")
 
@@ -225,13 +256,6 @@ class Honest:
         answer = self.sender.getresponse()
         answer.read()
         return answer.status
-
-
-def answered(ask: Callable[[], Any]) -> bool:
-    try:
-        return ask() == 200
-    except (OSError, http.client.HTTPException):  # the hub is away
-        return False
 
 
 if __name__ == "__main__":
