@@ -29,12 +29,13 @@ MODEL = "Crowd"
 MOST_FILES = 16_384
 ASK_SECONDS = 0.1
 PER_SECOND = 25.0  # commands
+FLOW_SECONDS = 3.0
 SENDING = 200  # devices that send telemetry beside those that wait for commands
 HOW = (
     "hub and nats-server together on one core, devices on the other; connected: half on WebSockets, a quarter over "
-    "MQTT at QoS 0 and a quarter at QoS 1; telemetry: 200 other devices, each with a poll and a reading a second; bare: "
-    "two durable commits of one row each; who was cut off pauses as the agent does; the honest client asks for a page "
-    "and sends a reading every 100 ms"
+    "MQTT at QoS 0 and a quarter at QoS 1; telemetry: 200 other devices, each with a poll and a reading a second; "
+    "bare: two durable commits of one row each; who was cut off pauses as the agent does; the honest client asks for a "
+    "page and sends a reading every 100 ms"
 )
 
 
@@ -139,8 +140,12 @@ def reach(count: int, commands: int) -> list[Fact]:
         crowd.ask("tell_each", **{**asked, "count": 20})
         for beside in ("", ", beside telemetry"):
             if beside:
-                crowd.begin("visit", port=site.port, devices=sending, seconds=commands / PER_SECOND)
-            told = crowd.ask("tell_each", **asked) if not beside else _second(crowd, asked)
+                crowd.begin("visit", port=site.port, devices=sending, seconds=commands / PER_SECOND + FLOW_SECONDS)
+                time.sleep(FLOW_SECONDS)  # until all are there
+            crowd.begin("tell_each", **asked)
+            if beside:
+                crowd.end()
+            told = crowd.end()
             if told["lost"]:
                 print("not there:", told["lost"])
             bare = times_of(two_commits(site.data, 5.0))
@@ -170,12 +175,6 @@ def two_commits(folder: Path, seconds: float) -> list[float]:
     return took
 
 
-def _second(crowd: Orders, asked: Fact) -> Fact:
-    crowd.begin("tell_each", **asked)
-    crowd.end()
-    return crowd.end()
-
-
 # Everybody comes back.
 
 
@@ -191,7 +190,7 @@ def storm(count: int, *, cut: bool) -> Fact:
             crowd.begin("come_back", cut=cut)
             away = 0.0 if cut else site.restart()
             told = crowd.end()
-        heard = crowd.ask("tell_all", port=site.port, token=token, model=MODEL)
+            heard = crowd.ask("tell_all", port=site.port, token=token, model=MODEL)
     how = "cut off" if cut else "cut off by a restart of the hub"
     row = {"what": f"{count:,} devices {how}", "half_back_seconds": round(told["half"], 2)}
     row |= {"all_back_seconds": round(told["last"], 2), "away_seconds": round(away, 2)}
