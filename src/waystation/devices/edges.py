@@ -18,6 +18,7 @@ from waystation.kernel.parts import Parts
 log = structlog.get_logger(__name__)
 
 NOTE_USES_SECONDS = 30
+MOST_AT_ONCE = 500
 
 
 @asynccontextmanager
@@ -64,11 +65,13 @@ async def _note_uses(gate: Gate, database: Database) -> None:
 
 
 def _write_uses(gate: Gate, database: Database) -> None:
-    used, heard = gate.take_used(), gate.take_heard()
-    if not used and not heard:
-        return
-    with database.write() as tx:
-        if used:
-            store.use_credentials(tx, list(used.items()))
-        if heard:
-            store.seen(tx, [(key, at, client_ip) for key, (at, client_ip) in sorted(heard.items())])
+    """In transactions so short that thousands of devices keep no reading waiting."""
+    used = list(gate.take_used().items())
+    heard = [(key, at, client_ip) for key, (at, client_ip) in sorted(gate.take_heard().items())]
+    for first in range(0, max(len(used), len(heard)), MOST_AT_ONCE):
+        part = slice(first, first + MOST_AT_ONCE)
+        with database.write() as tx:
+            if used[part]:
+                store.use_credentials(tx, used[part])
+            if heard[part]:
+                store.seen(tx, heard[part])

@@ -1,9 +1,11 @@
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from waystation import devices
+from waystation.devices import edges, store
 from waystation.devices.gate import WRONG, parse
 from waystation.devices.tests.registry import OWNER, Registry, proof
 from waystation.kernel.db import Database, Tx
@@ -185,3 +187,14 @@ def test_who_logged_in_is_known_by_key_until_access_changes(site: Registry, coun
     site.gate.drop(device.id)
     asyncio.run(site.gate.by_key(made.key))
     assert watching.reads == 1
+
+
+def test_many_that_were_heard_are_written_down_part_by_part(site: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edges, "MOST_AT_ONCE", 2)
+    for made in [site.register(f"Lamp {number}") for number in range(5)]:
+        site.gate.hear(site.admit(proof(made)).id, site.clock.now(), "192.0.2.7")
+    before = site.database.commits
+    edges._write_uses(site.gate, site.database)
+    assert site.database.commits - before == 3
+    with site.database.read() as tx:
+        assert len(store.last_seen(tx, site.clock.now() - timedelta(seconds=1))) == 5
