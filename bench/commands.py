@@ -190,6 +190,7 @@ def storm(count: int, *, cut: bool) -> Fact:
             crowd.begin("come_back", cut=cut)
             away = 0.0 if cut else site.restart()
             told = crowd.end()
+        with honest.working() as later:
             heard = crowd.ask("tell_all", port=site.port, token=token, model=MODEL)
     how = "cut off" if cut else "cut off by a restart of the hub"
     row = {"what": f"{count:,} devices {how}", "half_back_seconds": round(told["half"], 2)}
@@ -197,6 +198,7 @@ def storm(count: int, *, cut: bool) -> Fact:
     row |= {"tries_refused": told["refused"], "all_told_seconds": round(heard["last"], 2)}
     row["honest_alone_worst_ms"] = times_of(alone)["worst_ms"]
     row |= {f"honest_{name}": value for name, value in times_of(beside).items()}
+    row["honest_worst_while_all_are_told_ms"] = times_of(later)["worst_ms"]
     row |= {"honest_refused": honest.refused}
     row["lost"] = count - told["back"] + count - heard["had"] + (honest.refused if cut else 0)
     return shown(row)
