@@ -7,8 +7,10 @@ from tests.site import Site, standing_site
 
 from waystation import devices
 from waystation.devices.ending import warn_of_ending_keys
+from waystation.homes import Home
 from waystation.kernel import mail
 from waystation.kernel.audit import COMMAND_LINE
+from waystation.kernel.db import Tx
 
 
 @pytest.fixture
@@ -28,13 +30,21 @@ def sweep(site: Site) -> None:
         warn_of_ending_keys(tx, site.clock.now())
 
 
-def key_for(site: Site, days: float, email: str) -> devices.Device:
+def home_of(site: Site, email: str) -> Home:
     home = site.home()
     site.somebody(home, email=email)
+    return home
+
+
+def key_in(tx: Tx, site: Site, home: Home, days: float) -> devices.Device:
+    made = devices.register(tx, COMMAND_LINE, home.id, site.clock.now(), name="Hall", days=days)
+    return devices.find(tx, home.id, made.key)
+
+
+def key_for(site: Site, days: float, email: str) -> devices.Device:
+    home = home_of(site, email)
     with site.database.write() as tx:
-        now = site.clock.now()
-        made = devices.register(tx, COMMAND_LINE, home.id, now, name="Hall", days=days)
-        return devices.find(tx, home.id, made.key)
+        return key_in(tx, site, home, days)
 
 
 def test_owners_are_told_once_of_a_key_that_ends_within_thirty_days__TH_11(site: Site) -> None:
@@ -50,9 +60,10 @@ def test_owners_are_told_once_of_a_key_that_ends_within_thirty_days__TH_11(site:
 
 
 def test_nobody_is_told_of_a_key_that_has_a_successor_or_was_revoked__TH_11(site: Site) -> None:
-    replaced, revoked = key_for(site, 20, "a@example.org"), key_for(site, 20, "b@example.org")
-    with site.database.write() as tx:
+    first, second = home_of(site, "a@example.org"), home_of(site, "b@example.org")
+    with site.database.write() as tx:  # in one, so that the site's own sweep does not come between
         now = site.clock.now()
+        replaced, revoked = key_in(tx, site, first, 20), key_in(tx, site, second, 20)
         key = devices.credentials(tx, replaced.id)[0]
         devices.rotate(tx, COMMAND_LINE, replaced, now, credential_id=key.id)
         devices.revoke(tx, COMMAND_LINE, revoked, now)
