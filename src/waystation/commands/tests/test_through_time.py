@@ -285,7 +285,7 @@ class Commands(RuleBasedStateMachine):
         for uid, times in Counter(thing.came).items():
             assert times == 1 or not self.known[uid].is_once
         with self.database.read() as tx:
-            seen = service.look(tx, thing.device.id, self.site.now)
+            seen = service.look(tx, [thing.device.id], self.site.now).get(thing.device.id, service.Look(False, None))
         assert seen.is_due or account.next_one(found, self.site.now) is None
         due_at = account.next_change(found, self.site.now)
         assert due_at is None or seen.is_due or (seen.next_at is not None and seen.next_at <= due_at)
