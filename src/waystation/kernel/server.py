@@ -24,6 +24,9 @@ from waystation.kernel.stopping import Stopping
 
 log = structlog.get_logger(__name__)
 
+GARBAGE_OBJECTS = 20_000
+"""That come before the collector looks: a few megabytes, and a tenth less work for a small request than at 700."""
+
 BuildApp = Callable[[Settings], Hot]
 Ready = Callable[[], None]
 
@@ -112,6 +115,7 @@ class Server(uvicorn.Server):
             self._beside.append(asyncio.create_task(_as_coroutine(self._stop_when(self)), name="stop when"))
         gc.collect()
         gc.freeze()  # what the start made stays; the collector need not walk it for every few hundred requests
+        gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
         if self._on_ready is not None:
             self._on_ready()
 
