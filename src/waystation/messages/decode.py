@@ -1,7 +1,6 @@
 """What devices write, as messages: one JSON object, an array of them or NDJSON; all of it good, or nothing taken."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from waystation.kernel.clock import from_micros
 from waystation.kernel.errors import Invalid, TooLarge
 from waystation.kernel.own_time import own_time
+from waystation.kernel.records import Records, lenient, reason
 from waystation.kernel.settings import Settings
 from waystation.messages.model import DEFAULT_TYPE, MOST_CONTENT, NewMessage, Severity, severity_of
 
@@ -26,8 +26,7 @@ class Line(msgspec.Struct):
     type: str | None = None
 
 
-ONE = msgspec.json.Decoder(Line)
-MANY = msgspec.json.Decoder(list[Line])
+LINES = Records(Line)
 
 
 def messages(body: bytes, now: int, settings: Settings) -> list[NewMessage]:
@@ -45,20 +44,9 @@ def messages(body: bytes, now: int, settings: Settings) -> list[NewMessage]:
 
 def _lines(body: bytes) -> Sequence[Line]:
     try:
-        if body.lstrip()[:1] == b"[":
-            return MANY.decode(body)
-        return _one_or_ndjson(body)
+        return LINES.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         raise Invalid(_explained(body, fault)) from fault
-
-
-def _one_or_ndjson(body: bytes) -> Sequence[Line]:
-    try:
-        return [ONE.decode(body)]
-    except msgspec.DecodeError:
-        if b"\n" not in body.strip():
-            raise
-        return ONE.decode_lines(body)
 
 
 def _message(line: Line, number: int, now: int, settings: Settings) -> NewMessage:
@@ -82,26 +70,12 @@ def _time(given: float | str | None, now: int, settings: Settings) -> Any:
 def _explained(body: bytes, fault: Exception) -> str:
     """Looks again at a body that was refused, slowly and leniently, for words that help its sender."""
     try:
-        for number, line in enumerate(_lenient_lines(body), 1):
+        for number, line in enumerate(lenient(body), 1):
             if wrong := _wrong_with(line):
                 return f"message {number} {wrong}"
     except (ValueError, RecursionError, TypeError):
         pass
-    if isinstance(fault, RecursionError):
-        return "the body is nested too deeply"
-    if isinstance(fault, msgspec.ValidationError):
-        return f"the body is not messages: {str(fault)[:100]}"
-    return f"the body is not JSON: {str(fault).removeprefix('JSON is malformed: ')[:100]}"
-
-
-def _lenient_lines(body: bytes) -> Iterator[Any]:
-    if body.lstrip()[:1] == b"[":
-        yield from json.loads(body)
-        return
-    try:
-        yield json.loads(body)
-    except ValueError:
-        yield from (json.loads(line) for line in body.splitlines() if line.strip())
+    return reason(fault, "messages")
 
 
 def _wrong_with(line: Any) -> str | None:

@@ -1,9 +1,8 @@
 """What devices write, as samples: one JSON object, an array of them or NDJSON; all of it good, or nothing taken."""
 
-import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -11,6 +10,7 @@ import msgspec
 
 from waystation.kernel.errors import Invalid, TooLarge
 from waystation.kernel.own_time import own_time
+from waystation.kernel.records import Records, lenient, reason
 from waystation.telemetry.model import Sample
 
 METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
@@ -28,8 +28,7 @@ class Line(msgspec.Struct, gc=False):
     at: int | float | str | None = None
 
 
-ONE = msgspec.json.Decoder(Line)
-MANY = msgspec.json.Decoder(list[Line])
+LINES = Records(Line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +64,9 @@ def samples(body: bytes, now: int, limits: Limits) -> list[Sample]:
 
 def _lines(body: bytes) -> Sequence[Line]:
     try:
-        if body.lstrip()[:1] == b"[":
-            return MANY.decode(body)
-        return _one_or_ndjson(body)
+        return LINES.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         raise Invalid(_explained(body, fault)) from fault
-
-
-def _one_or_ndjson(body: bytes) -> Sequence[Line]:
-    try:
-        return [ONE.decode(body)]
-    except msgspec.DecodeError:
-        if b"\n" not in body.strip():
-            raise
-        return ONE.decode_lines(body)
 
 
 def _refuse_too_many(lines: Sequence[Line], limits: Limits) -> None:
@@ -138,26 +126,12 @@ def _time(given: float | str, number: int, now: int, limits: Limits) -> int:
 def _explained(body: bytes, fault: Exception) -> str:
     """Looks again at a body that was refused, slowly and leniently, for words that help its sender."""
     try:
-        for number, line in enumerate(_lenient_lines(body), 1):
+        for number, line in enumerate(lenient(body), 1):
             if wrong := _wrong_with(line):
                 return f"reading {number}{wrong}"
     except (ValueError, RecursionError):
         pass
-    if isinstance(fault, RecursionError):
-        return "the body is nested too deeply"
-    if isinstance(fault, msgspec.ValidationError):
-        return f"the body is not readings: {str(fault)[:100]}"
-    return f"the body is not JSON: {str(fault).removeprefix('JSON is malformed: ')[:100]}"
-
-
-def _lenient_lines(body: bytes) -> Iterator[Any]:
-    if body.lstrip()[:1] == b"[":
-        yield from json.loads(body)
-        return
-    try:
-        yield json.loads(body)
-    except ValueError:
-        yield from (json.loads(line) for line in body.splitlines() if line.strip())
+    return reason(fault, "readings")
 
 
 def _wrong_with(line: Any) -> str | None:
