@@ -1,5 +1,7 @@
 """A real Chromium for tests: pages that remember every fault, an accessibility check, and a server to look at."""
 
+import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.hub import Hub
 
+PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 ROOT = Path(__file__).resolve().parents[1]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -108,3 +112,21 @@ def serving(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join()
+
+
+def picture(page: Page, name: str) -> None:
+    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
+    if PICTURES:
+        Path(PICTURES).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+
+def set_up(hub: Hub, page: Page) -> None:
+    """As the hub's first person, by the link that it has printed."""
+    link = re.search(r"/setup/[\w-]{43}", hub.log)
+    assert link is not None
+    page.goto(f"{hub.url}{link[0]}")
+    page.get_by_label("E-mail").fill("ann@example.org")
+    page.get_by_label("Password", exact=True).fill("seven grey herons wade")
+    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
+    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()

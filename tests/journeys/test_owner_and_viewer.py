@@ -1,6 +1,5 @@
 """Two browsers on a running hub: the owner sets it up and invites; the viewer sees all and changes nothing."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -8,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, Window, chromium, open_window
+from tests.browser import OpenWindow, Window, chromium, open_window, picture
 from tests.hub import Hub
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 ANN, EVE = "ann@example.org", "eve@example.org"
 ANNS, EVES = "seven grey herons wade", "nine brown otters swim"
 
@@ -24,13 +22,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.start()
     yield made
     made.kill_all()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
 def sound(window: Window) -> None:

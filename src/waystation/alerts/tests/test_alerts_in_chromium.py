@@ -1,6 +1,5 @@
 """From a rule to a mail, on a running hub, with a real browser and mail server; and every page in both themes."""
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, chromium, open_window
+from tests.browser import OpenWindow, chromium, open_window, picture
 from tests.hub import Hub, Registered, free_port
 
 from waystation.alerts.channels.tests.site import receiving
@@ -16,7 +15,6 @@ from waystation.kernel.tests.smtp_site import Mailbox, serving
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 ANN = "ann@example.org"
 RULE = "Greenhouse too warm"
 
@@ -41,13 +39,6 @@ def hub(tmp_path: Path, mail_port: int) -> Iterator[Hub]:
     made.start()
     yield made
     made.kill_all()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
 def until(is_so: Callable[[], object], words: str) -> None:

@@ -1,18 +1,14 @@
 """Files and packages on a running hub in a real browser: dropped, resumed, looked at, staged, watched, deleted."""
 
-import os
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
-from tests.browser import OpenWindow, Window, chromium, open_window
+from tests.browser import OpenWindow, Window, chromium, open_window, picture, set_up
 from tests.hub import Hub, Registered
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000080000000808020000004b6d29dc000000114944415478da63381125871531"
     "0c2d09006d195001de121e340000000049454e44ae426082"
@@ -36,13 +32,7 @@ def cookies(hub: Hub) -> Callable[[Page], None]:
         if kept:
             page.context.add_cookies(kept)  # type: ignore[arg-type]
             return
-        link = re.search(r"/setup/[\w-]{43}", hub.log)
-        assert link is not None
-        page.goto(f"{hub.url}{link[0]}")
-        page.get_by_label("E-mail").fill("ann@example.org")
-        page.get_by_label("Password", exact=True).fill("seven grey herons wade")
-        page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-        expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
+        set_up(hub, page)
         kept.extend(page.context.cookies())
 
     return let_in
@@ -51,13 +41,6 @@ def cookies(hub: Hub) -> Callable[[Page], None]:
 @pytest.fixture(scope="module")
 def thing(hub: Hub) -> Registered:
     return hub.register_device("Greenhouse")
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
 def choose(page: Page, *files: tuple[str, bytes]) -> None:

@@ -1,18 +1,15 @@
 """The page of messages on a running hub: the tail, its pause, filters, older pages; in both themes and on a phone."""
 
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, chromium, open_window
+from tests.browser import OpenWindow, chromium, open_window, picture, set_up
 from tests.hub import Hub, Registered
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 LONG = "heap 23104 of 81920 free, largest block 9216; Wi-Fi RSSI -71 dBm; reconnects 3; uptime 93784 s; " * 3
 BOOT = (
     ("info", "boot: firmware 1.4.2, reason power-on"),
@@ -30,23 +27,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.start()
     yield made
     made.kill_all()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-
-
-def set_up(hub: Hub, page: Page) -> None:
-    link = re.search(r"/setup/[\w-]{43}", hub.log)
-    assert link is not None
-    page.goto(f"{hub.url}{link[0]}")
-    page.get_by_label("E-mail").fill("ann@example.org")
-    page.get_by_label("Password", exact=True).fill("seven grey herons wade")
-    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
 
 
 def write(hub: Hub, thing: Registered, *lines: tuple[str, str], kind: str = "log") -> None:

@@ -1,7 +1,5 @@
 """The page of what happened on a running hub: it goes on by itself, and leaves who reads with the keyboard alone."""
 
-import os
-import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -9,13 +7,12 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, chromium, open_window
+from tests.browser import OpenWindow, chromium, open_window, picture, set_up
 from tests.hub import Hub, Registered
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 
 
 @pytest.fixture
@@ -24,23 +21,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.start()
     yield made
     made.kill_all()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-
-
-def set_up(hub: Hub, page: Page) -> None:
-    link = re.search(r"/setup/[\w-]{43}", hub.log)
-    assert link is not None
-    page.goto(f"{hub.url}{link[0]}")
-    page.get_by_label("E-mail").fill("ann@example.org")
-    page.get_by_label("Password", exact=True).fill("seven grey herons wade")
-    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
 
 
 def write(hub: Hub, thing: Registered, severity: str, content: str) -> None:

@@ -1,18 +1,16 @@
 """A dashboard from what a person sees to a link that somebody else opens, on a running hub, with a real browser."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, chromium, open_window
+from tests.browser import OpenWindow, chromium, open_window, picture, set_up
 from tests.hub import Hub, Registered
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
 
 
 @pytest.fixture
@@ -22,23 +20,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.start()
     yield made
     made.kill_all()
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where WAYSTATION_TEST_PICTURES says, for somebody's eyes."""
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
-
-
-def set_up(hub: Hub, page: Page) -> None:
-    link = re.search(r"/setup/[\w-]{43}", hub.log)
-    assert link is not None
-    page.goto(f"{hub.url}{link[0]}")
-    page.get_by_label("E-mail").fill("ann@example.org")
-    page.get_by_label("Password", exact=True).fill("seven grey herons wade")
-    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
 
 
 def send(hub: Hub, thing: Registered, celsius: float, *, pump: bool = True) -> None:

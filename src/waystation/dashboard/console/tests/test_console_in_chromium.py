@@ -1,15 +1,14 @@
 """From the form to "Done", on a running hub, with a device that polls and a real browser."""
 
 import json
-import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, chromium, open_window
+from playwright.sync_api import expect
+from tests.browser import OpenWindow, chromium, open_window, set_up
 from tests.hub import Hub, Registered
 
 __all__ = ["chromium", "open_window"]
@@ -22,16 +21,6 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made.start()
     yield made
     made.kill_all()
-
-
-def set_up(hub: Hub, page: Page) -> None:
-    link = re.search(r"/setup/[\w-]{43}", hub.log)
-    assert link is not None
-    page.goto(f"{hub.url}{link[0]}")
-    page.get_by_label("E-mail").fill("ann@example.org")
-    page.get_by_label("Password", exact=True).fill("seven grey herons wade")
-    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
 
 
 def next_command(hub: Hub, thing: Registered) -> Any:

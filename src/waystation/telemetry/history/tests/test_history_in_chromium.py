@@ -1,25 +1,16 @@
 """The history page in a real browser: choose, zoom, compare, share; with mouse, fingers and keys."""
 
-import os
 import re
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from tests.browser import OpenWindow, Window, chromium, open_window
+from tests.browser import OpenWindow, Window, chromium, open_window, picture
 
 from waystation.telemetry.history.tests.conftest import Site
 
 __all__ = ["chromium", "open_window"]
 pytestmark = pytest.mark.browser
-PICTURES = os.environ.get("WAYSTATION_TEST_PICTURES")
-
-
-def picture(page: Page, name: str) -> None:
-    if PICTURES:
-        Path(PICTURES).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
 def sound(window: Window) -> None:
