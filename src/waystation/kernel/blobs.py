@@ -187,7 +187,7 @@ class Drafts:
         """Removes those of a name that begins so and that nobody writes any more: who wrote them has died."""
         removed = 0
         for path in self.folder.glob(f"{prefix}*"):
-            with suppress(FileNotFoundError, Locked, NotFound):
+            with suppress(FileNotFoundError, Conflict, Locked, NotFound):
                 if time.time() - path.stat().st_mtime > YOUNG_SECONDS:
                     with self.open(path.name):
                         path.unlink()

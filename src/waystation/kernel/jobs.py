@@ -75,7 +75,7 @@ class Sweeper:
         self.owns = False
         self._database = database
         self._clock = clock
-        self._jobs = jobs
+        self.jobs = jobs
         self._renew_at = 0.0
         self._closing = False
         self.wake = threading.Event()
@@ -119,7 +119,7 @@ class Sweeper:
 
     def _run_due(self) -> int:
         done = 0
-        for job in self._jobs:
+        for job in self.jobs:
             now = time.monotonic()
             if now >= job.due and not self._closing:
                 did = self._attempt(job.name, job.work)
@@ -128,7 +128,7 @@ class Sweeper:
         return done
 
     def _pause(self) -> float:
-        ends = [self._renew_at, *(job.due for job in self._jobs if self.owns)]
+        ends = [self._renew_at, *(job.due for job in self.jobs if self.owns)]
         return max(0.0, min(ends) - time.monotonic())
 
     def _attempt(self, name: str, work: Callable[[], int]) -> int:

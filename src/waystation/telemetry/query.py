@@ -216,16 +216,4 @@ def newest(tx: Tx, series_ids: Collection[int], first: int, last: int, *, limit:
 
 def last_values(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[LastValue]:
     """Of every series of these devices (or of these metrics of them) the latest value, by device and metric."""
-    known = store.series_of(tx, device_ids, metrics)
-    ids = [series.id for series in known]
-    fresh = store.newest_of_tail(tx, ids)  # before the sealed ones, as in read
-    newest = {row[0]: row for row in store.newest_sealed(tx, ids)}
-    for row in fresh:
-        if row[0] not in newest or row[1] > newest[row[0]][1]:
-            newest[row[0]] = row
-    return [_last(series, newest[series.id]) for series in known if series.id in newest]
-
-
-def _last(series: Series, row: Sequence[Any]) -> LastValue:
-    _, stamp, value, text = row
-    return LastValue(series, stamp, value if text is None else text)
+    return [LastValue(*found) for found in store.newest(tx, device_ids, metrics)]

@@ -287,25 +287,6 @@ def tail_of(tx: Tx, series_ids: Collection[int], first: int, last: int) -> Seque
     return TAIL_OF.rows(tx, first=first, last=last, series=many(tx, series_ids))
 
 
-def newest_of_tail(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any]]:
-    """One row of each series that is in the tail: with its latest stamp, of several with that the first to come."""
-    return NEWEST_OF_TAIL.rows(tx, series=many(tx, series_ids))
-
-
-def _newest_of_tail(is_sqlite: bool) -> sa.Executable:  # noqa: FBT001
-    wanted = one_of(is_sqlite, tail.c.series_id, "series")
-    if is_sqlite:  # the other columns are those of the row with the maximum, and the sort by series keeps the order
-        columns = (tail.c.series_id, sa.func.max(tail.c.stamp), tail.c.value, tail.c.text)
-        return sa.select(*columns).where(wanted).group_by(tail.c.series_id)
-    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  a hub on SQLite does without
-
-    newest = sa.select(*TAIL_ROW).where(wanted).ext(postgresql.distinct_on(tail.c.series_id))
-    return newest.order_by(tail.c.series_id, tail.c.stamp.desc(), tail.c.id)
-
-
-NEWEST_OF_TAIL = Prepared(_newest_of_tail)
-
-
 # Chunks
 
 
@@ -427,11 +408,67 @@ def keep_newest(tx: Tx, rows: Sequence[Sequence[Any]]) -> None:
     _insert(tx, tuple(last_value.c), rows, then=newer)
 
 
-def newest_sealed(tx: Tx, series_ids: Collection[int]) -> Sequence[Sequence[Any]]:
-    return NEWEST_SEALED.rows(tx, series=many(tx, series_ids))
+# Of equal stamps the sealed one counts, then the first to come: SQLite gives the other columns of the first row that
+# has the maximum. `is true` keeps PostgreSQL from a join with the tail, which takes longer than a look into a set.
+NEWEST = """
+    with wanted as materialized (
+        select id, device_id, metric, kind, unit from series where device_id in {devices} {of_metrics}
+    ),
+    newest as ({newest})
+    select wanted.*, newest.stamp, newest.value, newest.text from wanted join newest on newest.series_id = wanted.id
+    order by wanted.device_id, wanted.metric, wanted.kind
+"""
+SQLITE_NEWEST = """
+    select series_id, max(stamp) as stamp, value, text from (
+        select * from last_value where series_id in (select id from wanted)
+        union all
+        select * from (
+            select series_id, max(stamp), value, text from tail
+            where series_id in (select id from wanted) group by series_id
+        )
+    )
+    group by series_id
+"""
+POSTGRES_NEWEST = """
+    select distinct on (series_id) * from (
+        select 0 as id, * from last_value where series_id in (select id from wanted)
+        union all
+        select tail.* from tail join (
+            select series_id, max(stamp) as stamp from tail
+            where (series_id in (select id from wanted)) is true group by series_id
+        ) latest using (series_id, stamp)
+    ) any_of
+    order by series_id, stamp desc, id
+"""
 
 
-NEWEST_SEALED = Prepared(lambda on: sa.select(last_value).where(one_of(on, last_value.c.series_id, "series")))
+SQLITE = (SQLITE_NEWEST, "(select value from json_each(:devices))", "(select value from json_each(:metrics))")
+POSTGRES = (POSTGRES_NEWEST, "(select unnest(cast(:devices as bigint[])))", "(select unnest(cast(:metrics as text[])))")
+
+
+def _newest(is_sqlite: bool, of_metrics: str = "") -> sa.Executable:  # noqa: FBT001
+    newest, devices, metrics = SQLITE if is_sqlite else POSTGRES
+    return sa.text(NEWEST.format(newest=newest, devices=devices, of_metrics=of_metrics.format(metrics)))
+
+
+NEWEST_OF = Prepared(_newest)
+NEWEST_NAMED = Prepared(lambda on: _newest(on, "and metric in {}"))
+
+
+def newest(
+    tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None
+) -> list[tuple[Series, int, Any]]:
+    """The series that have values, by device and metric, each with its latest stamp and value; sealing hides none."""
+    devices = many(tx, device_ids)
+    rows = (
+        NEWEST_OF.rows(tx, devices=devices)
+        if metrics is None
+        else NEWEST_NAMED.rows(tx, devices=devices, metrics=many(tx, metrics))
+    )
+    return [
+        (Series(series_id, device_id, metric, KINDS[kind], unit), stamp, value if text is None else text)
+        for series_id, device_id, metric, kind, unit, stamp, value, text in rows
+    ]
 
 
 class Turn(NamedTuple):

@@ -15,7 +15,6 @@ from waystation.dashboard.activity.sources import SOURCES, Asked
 from waystation.homes import Role
 from waystation.kernel.audit import Actor, note
 from waystation.kernel.db import Tx
-from waystation.kernel.jobs import Sweeper
 from waystation.kernel.parts import Parts
 from waystation.messages import NewMessage, Severity
 
@@ -66,7 +65,6 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     with standing_site(tmp_path) as site:
-        site.parts.get(Sweeper).close()  # it would look too, with the time from before a test turned the clock
         yield Home(site)
 
 

@@ -61,7 +61,7 @@ def test_owners_are_told_once_of_a_key_that_ends_within_thirty_days__TH_11(site:
 
 def test_nobody_is_told_of_a_key_that_has_a_successor_or_was_revoked__TH_11(site: Site) -> None:
     first, second = home_of(site, "a@example.org"), home_of(site, "b@example.org")
-    with site.database.write() as tx:  # in one, so that the site's own sweep does not come between
+    with site.database.write() as tx:
         now = site.clock.now()
         replaced, revoked = key_in(tx, site, first, 20), key_in(tx, site, second, 20)
         key = devices.credentials(tx, replaced.id)[0]

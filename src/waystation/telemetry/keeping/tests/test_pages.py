@@ -15,7 +15,6 @@ from waystation import telemetry
 from waystation.cli import gather
 from waystation.homes import Home, Role
 from waystation.kernel import audit, mail
-from waystation.kernel.jobs import Sweeper
 from waystation.telemetry import Ingest, warnings
 from waystation.telemetry.keeping import service, store
 from waystation.telemetry.keeping.model import Plan
@@ -27,7 +26,6 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     with standing_site(tmp_path) as standing:
-        standing.parts.get(Sweeper).close()  # tests say when it sweeps
         yield standing
 
 
