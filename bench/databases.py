@@ -49,6 +49,15 @@ def tidy(database: Database) -> None:
             connection.exec_driver_sql("vacuum tail")
 
 
+def settle(database: Database) -> None:
+    """A checkpoint of PostgreSQL, as it makes one every five minutes: from then on it writes over old files of its log.
+    Before the first, each 16 MB of log wait until a new file is filled with zeros.
+    """
+    if not database.is_sqlite:
+        with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("checkpoint")
+
+
 def size_bytes(database: Database) -> int:
     """Of the file, or of telemetry's tables with their indexes, after all is written out."""
     with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:

@@ -162,6 +162,7 @@ class House:
             print(f"\r{block + 1} of {blocks} blocks", end="", flush=True)
         print()
         self.later = later
+        databases.settle(self.database)
 
     def phases(self) -> Generator[Phase]:
         yield self.beside("nothing", self._wait)
