@@ -63,7 +63,7 @@ def test_readings_arrive_once_although_the_hub_is_killed(house: House) -> None:
 
 def test_without_a_clock_readings_have_the_time_they_were_taken(house: House) -> None:
     house.start(Manner(period_seconds=0.5, knows_time=False))
-    house.key  # noqa: B018  waits for it
+    house.until(house.counts, "the client has its credential")
     house.client.stop()
     house.link.cut()
     began_at = time.time()

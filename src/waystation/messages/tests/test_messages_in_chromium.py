@@ -89,6 +89,7 @@ def test_older_pages_and_the_way_back(hub: Hub, open_window: OpenWindow) -> None
     page.get_by_role("link", name="Older").click()
     expect(page.locator(".entry")).to_have_count(50)
     page.get_by_role("link", name="Newer").click()
+    expect(page.locator(".entry")).to_have_count(100)
     assert entries(page) == [f"line {n}" for n in range(149, 49, -1)]
     page.get_by_role("link", name="Newest").click()
     expect(page.get_by_text("line 249", exact=True)).to_be_visible()
