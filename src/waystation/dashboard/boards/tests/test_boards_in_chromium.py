@@ -50,6 +50,7 @@ def pin_from_device_and_history(page: Page, hub: Hub, thing: Registered) -> None
 
 def arrange_by_keyboard(page: Page) -> None:
     page.get_by_role("link", name="Edit", exact=True).click()
+    expect(page.get_by_role("link", name="Done")).to_be_visible()
     before = names(page)
     first = page.get_by_role("button", name=f"Move later: {before[0]}")
     first.focus()
