@@ -27,6 +27,7 @@ from waystation import devices, homes
 from waystation.kernel.audit import COMMAND_LINE
 from waystation.kernel.clock import micros
 from waystation.kernel.db import Database, Tx
+from waystation.kernel.server import spare_the_collector
 from waystation.telemetry import seal, store
 from waystation.telemetry.keeping import service
 from waystation.telemetry.keeping.model import Limits
@@ -163,6 +164,7 @@ class House:
         print()
         self.later = later
         databases.settle(self.database)
+        spare_the_collector()
 
     def phases(self) -> Generator[Phase]:
         yield self.beside("nothing", self._wait)

@@ -36,6 +36,13 @@ AGAIN = -1
 """Instead of an exit code: SIGUSR2 asked for a new start, and the sockets are still listening."""
 
 
+def spare_the_collector() -> None:
+    """What was made so far stays: the collector need not walk it, a tenth of a second, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
+
+
 def slot() -> int:
     """Which of the site's HTTP processes this is, from 1."""
     return int(os.environ.get(SLOT, "1"))
@@ -113,9 +120,7 @@ class Server(uvicorn.Server):
         self._beside.append(asyncio.create_task(self.edge.door.watch(), name="door"))
         if self._stop_when is not None:
             self._beside.append(asyncio.create_task(_as_coroutine(self._stop_when(self)), name="stop when"))
-        gc.collect()
-        gc.freeze()  # what the start made stays; the collector need not walk it for every few hundred requests
-        gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
+        spare_the_collector()
         if self._on_ready is not None:
             self._on_ready()
 
