@@ -27,6 +27,7 @@ from waystation.telemetry import codec, query, seal, store
 from waystation.telemetry.history import service
 from waystation.telemetry.history.calendar import Buckets
 from waystation.telemetry.history.model import Asked
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import EARLIEST, LATEST, Kind, Stamped, own
 
 SERIES = 1000
@@ -128,7 +129,7 @@ class Ours:
 
     def last_values(self, _number: int, _at: int) -> int:
         with self.database.read() as tx:
-            return len(query.last_values(tx, range(SERIES)))
+            return len(last_values(tx, range(SERIES)))
 
     def everything(self) -> int:
         with self.database.read() as tx:

@@ -26,6 +26,7 @@ from waystation.dialects import dropsync, junctionrelay, smarthome, thermostat
 from waystation.kernel import faults, https, limits, mail, openapi, outbox, pages, server, status
 from waystation.kernel.blobs import Blobs, Drafts, LocalBlobs
 from waystation.kernel.bus import Bus, LocalBus
+from waystation.kernel.calls import wants_html
 from waystation.kernel.checkpoints import Checkpoints
 from waystation.kernel.clock import Clock, SystemClock
 from waystation.kernel.db import Database, Listener
@@ -42,6 +43,7 @@ from waystation.kernel.nats_server import EmbeddedNats, NatsOptions
 from waystation.kernel.outbox import Courier
 from waystation.kernel.pages import Pages
 from waystation.kernel.parts import Parts
+from waystation.kernel.place import Waiting
 from waystation.kernel.problems import Problem, problem_of
 from waystation.kernel.room import Room
 from waystation.kernel.sealing import Sealing
@@ -164,7 +166,8 @@ def wire(settings: Settings, clock: Clock) -> Parts:
     )
     parts.put(Clock, clock)
     parts.put(Bus, bus)
-    place = partial(homes.shown_place, database)
+    parts.put(Waiting, waiting := Waiting({"/alerts": alerts.count_open}))
+    place = partial(homes.shown_place, database, waiting)
     parts.put(Pages, Pages(web.environment(TEMPLATES), web.CONTENT_SECURITY_POLICY, NAV, clock, place=place))
     parts.put(identity.account.Homes, identity.account.Homes(homes.homes_of))
     if settings.oidc_issuer:
@@ -284,7 +287,7 @@ def _problem_page(parts: Parts, request: Request, told: Problem) -> Response:
 
 
 async def _sign_in_or_problem(request: Request, fault: Exception) -> Response:
-    if pages.wants_html(request):
+    if wants_html(request):
         return pages.to_sign_in(request)
     told = problem_of(fault)
     return Response(told.body(), told.status, dict(told.headers), "application/problem+json")

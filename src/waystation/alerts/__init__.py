@@ -4,7 +4,7 @@ from waystation.alerts import channels, service
 from waystation.alerts.model import Condition, Incident, Rule, Schedule, Scope, Severity, When, Window, Wish
 from waystation.alerts.notice import Line, Notice, notify
 from waystation.alerts.store import Wanted as Incidents
-from waystation.alerts.store import incidents
+from waystation.alerts.store import count_open, incidents
 from waystation.devices import DeviceDeleted
 from waystation.kernel.feature import Every, Feature
 
@@ -35,6 +35,7 @@ __all__ = [
     "Window",
     "Wish",
     "channels",
+    "count_open",
     "feature",
     "incidents",
     "notify",

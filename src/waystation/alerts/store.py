@@ -285,6 +285,11 @@ def count_incidents(tx: Tx, wanted: Wanted) -> int:
     return tx.scalar(sa.select(sa.func.count()).select_from(incident).where(*_those(wanted)))
 
 
+def count_open(tx: Tx, home_id: int) -> int:
+    """Those that nobody has acknowledged."""
+    return count_incidents(tx, Wanted(home_id, is_open=True, is_acked=False))
+
+
 def open_by_rule(tx: Tx, home_id: int) -> dict[str, int]:
     """How many are open, by the rule's uid."""
     those = sa.select(incident.c.rule_uid, sa.func.count().label("open")).where(*_those(Wanted(home_id, is_open=True)))

@@ -14,6 +14,7 @@ from waystation.identity import is_operator as is_marked_operator
 from waystation.kernel.calls import Call, Within
 from waystation.kernel.db import Database, Tx
 from waystation.kernel.errors import NotFound, Refused, Unauthenticated
+from waystation.kernel.place import NOWHERE, Place, Waiting
 from waystation.kernel.settings import Settings
 
 NO_MEMBER = "you are not a member of this home"
@@ -26,8 +27,8 @@ def find_member(call: Call, caller: Caller) -> Membership:
     role = None if home is None else role_in(call.tx, home.id, caller)
     if home is None or role is None:
         raise NotFound(NO_MEMBER)
-    call.request.state.home_name = home.name
-    call.request.state.role = role
+    waiting = call.parts.get(Waiting).count(call.tx, home.id) if call.is_for_a_page else {}
+    call.request.state.place = Place(home.name, role, waiting)
     return Membership(home.id, home.name, role, caller)
 
 
@@ -48,12 +49,14 @@ def _home(tx: Tx, caller: Caller) -> Home | None:
     return store.home_of(tx, caller.person_id, caller.home_id)
 
 
-def shown_place(database: Database, caller: Caller) -> tuple[str, int]:
-    """For pages that belong to no home: the name of the home that a person's other pages show, and their role there."""
+def shown_place(database: Database, waiting: Waiting, caller: Caller) -> Place:
+    """For pages that belong to no home: the home that a person's other pages show."""
     with database.read() as tx:
         home = _home(tx, caller)
         role = None if home is None else role_in(tx, home.id, caller)
-    return ("Waystation", 0) if home is None or role is None else (home.name, role)
+        if home is None or role is None:
+            return NOWHERE
+        return Place(home.name, role, waiting.count(tx, home.id))
 
 
 def at_least(least: Role) -> Callable[[Call], Membership]:

@@ -15,6 +15,10 @@ Connection = HTTPConnection  # a request, or a WebSocket that is not accepted ye
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+def wants_html(request: Request) -> bool:
+    return request.headers.get("accept", "").startswith(("text/html", "application/xhtml"))
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a parameter may be found from: the request, its transaction and its time."""
@@ -31,6 +35,10 @@ class Call:
     @property
     def ip(self) -> str | None:
         return self.request.client.host if self.request.client else None
+
+    @property
+    def is_for_a_page(self) -> bool:
+        return wants_html(self.request)
 
     @contextmanager
     def writing(self) -> Generator[db.Tx]:

@@ -1,7 +1,7 @@
 """Server-rendered pages: all features' templates, a strict content policy, forms that only our own pages can send."""
 
 import hmac
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,10 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from waystation.kernel.clock import Clock
 from waystation.kernel.errors import Refused
+from waystation.kernel.place import NOWHERE, FindPlace, Place
 
-NOWHERE = ("Waystation", 0)
-Place = Callable[[Any], tuple[str, int]]
-"""Of a signed-in caller: the name of the home that is shown, and how much they may do there."""
 FORM_TOKENS = ("csrf", "csrfmiddlewaretoken")  # the second is what scripts of the thermostat's dialect send
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -32,7 +30,7 @@ class Pages:
         nav: Sequence[tuple[str, str, int]],
         clock: Clock,
         *,
-        place: Place = lambda _caller: NOWHERE,
+        place: FindPlace = lambda _caller: NOWHERE,
     ) -> None:
         self._environment = environment
         self._nav = nav
@@ -56,20 +54,23 @@ class Pages:
 
     def _common(self, request: Request) -> dict[str, Any]:
         signed_in = getattr(request.state, "person", None)
-        home_name, rank = self._shown_place(request)
-        path = request.url.path
+        place, path = self._shown_place(request), request.url.path
         return {
-            "nav": [(label, href, path.startswith(href)) for label, href, least in self._nav if rank >= least],
+            "nav": [
+                (label, href, path.startswith(href), place.waiting.get(href, 0))
+                for label, href, least in self._nav
+                if place.rank >= least
+            ],
             "person": signed_in,
             "csrf": getattr(request.state, "csrf", ""),
-            "home_name": home_name,
+            "home_name": place.name,
             "now": self._clock.now(),
         }
 
-    def _shown_place(self, request: Request) -> tuple[str, int]:
+    def _shown_place(self, request: Request) -> Place:
         """What the handler has found already, else what is asked for now; nowhere before sign-in."""
-        if hasattr(request.state, "home_name"):
-            return request.state.home_name, request.state.role
+        if hasattr(request.state, "place"):
+            return request.state.place
         caller = getattr(request.state, "caller", None)
         return NOWHERE if caller is None else self._place(caller)
 
@@ -92,10 +93,6 @@ def inside(path: str) -> str:
     """
     safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if safe else "/"
-
-
-def wants_html(request: Request) -> bool:
-    return request.headers.get("accept", "").startswith(("text/html", "application/xhtml"))
 
 
 def prefers_html(request: Request) -> bool:

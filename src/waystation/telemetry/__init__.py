@@ -11,9 +11,10 @@ from waystation.telemetry.keeping import warnings
 from waystation.telemetry.keeping.model import POST_BYTES, RANGE_PHRASE, Plan, QuotaReached
 from waystation.telemetry.keeping.quota import Plans, Quota
 from waystation.telemetry.keeping.sweeps import counting, deletion, orphans, retention
+from waystation.telemetry.last import LastValue, last_values
 from waystation.telemetry.live import Follower, Live
 from waystation.telemetry.model import EARLIEST, LATEST, Kind, Sample, Series, Value, at_of, first_from, last_until
-from waystation.telemetry.query import LastValue, last_values, newest
+from waystation.telemetry.query import newest
 from waystation.telemetry.store import Extent, extent, series_of
 from waystation.telemetry.throttle import Throttle
 from waystation.telemetry.transfer import api as transfer_api

@@ -15,7 +15,7 @@ from waystation.kernel.clock import micros
 from waystation.kernel.db import Database
 from waystation.kernel.errors import Invalid
 from waystation.kernel.routes import Now, PartsOf, Router, Tx
-from waystation.telemetry import query, store
+from waystation.telemetry import last, query, store
 from waystation.telemetry.codec import Run
 from waystation.telemetry.history import picture
 from waystation.telemetry.live import PING_SECONDS, Follower, Live, Watch
@@ -70,7 +70,7 @@ def last_values(caller: HomeViewer, tx: Tx, device: Names = []) -> Response:  # 
         keys = {one.id: one.key for one in _named(tx, caller, device).values()}
     else:
         keys = devices.keys_of(tx, caller.home_id, MOST_DEVICES)
-    return _json({"values": [_last(keys, found) for found in query.last_values(tx, keys.keys())]})
+    return _json({"values": [_last(keys, found) for found in last.last_values(tx, keys.keys())]})
 
 
 @router.get("/api/live", summary="Readings and device events as they happen, as server-sent events")
@@ -159,7 +159,7 @@ def _series(named: dict[int, devices.Device], series: Series, run: Run | None) -
 WORDS = {kind: kind.name.lower() for kind in Kind}
 
 
-def _last(keys: Mapping[int, str], found: query.LastValue) -> dict[str, Any]:
+def _last(keys: Mapping[int, str], found: last.LastValue) -> dict[str, Any]:
     series, stamp, value = found
     _, device_id, metric, kind, _ = series
     return {

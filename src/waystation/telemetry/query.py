@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,9 @@ from numpy.typing import NDArray
 from waystation.kernel.db import Tx
 from waystation.telemetry import codec, store
 from waystation.telemetry.codec import Floats, Ints, Run
-from waystation.telemetry.model import Cursor, Kind, Series
+from waystation.telemetry.model import Cursor, Kind
 from waystation.telemetry.seal import merged
 from waystation.telemetry.store import Sealed
-
-
-class LastValue(NamedTuple):
-    series: Series
-    stamp: int
-    value: float | str
 
 
 def read(tx: Tx, series_ids: Collection[int], first: int, last: int) -> dict[int, Run]:
@@ -212,8 +206,3 @@ def newest(tx: Tx, series_ids: Collection[int], first: int, last: int, *, limit:
 
 
 # Last values
-
-
-def last_values(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[LastValue]:
-    """Of every series of these devices (or of these metrics of them) the latest value, by device and metric."""
-    return [LastValue(*found) for found in store.newest(tx, device_ids, metrics)]

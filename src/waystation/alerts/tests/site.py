@@ -18,7 +18,8 @@ from waystation.kernel import outbox
 from waystation.kernel.audit import Actor
 from waystation.kernel.clock import ManualClock, micros
 from waystation.kernel.db import Database, Tx
-from waystation.telemetry import at_of, query, seal
+from waystation.telemetry import at_of, seal
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import Row, Stamped, Value, kind_of, own
 from waystation.telemetry.store import SeriesIds, append
 
@@ -59,7 +60,7 @@ class Site:
     def has_said(self, device: Device, metric: str = "temp") -> bool:
         """Whether a reading of this very time is stored."""
         with self.database.read() as tx:
-            found = query.last_values(tx, [device.id], [metric])
+            found = last_values(tx, [device.id], [metric])
         return any(at_of(one.stamp) >= micros(self.clock.now()) for one in found)
 
     def add_device(self, name: str = "Kitchen", model: str = "") -> Device:

@@ -101,7 +101,11 @@ def test_a_rule_is_made_and_what_it_finds_is_mailed_and_acknowledged(
     link = re.search(r'href="(http://[^"]+/alerts/incidents/[^"]+)"', rich.get_content())
     assert link is not None
 
-    page.goto(f"{hub.url}/alerts")
+    page.goto(f"{hub.url}/devices")
+    waiting = page.get_by_role("navigation", name="Main").get_by_role("link", name="Alerts 1 open")
+    expect(waiting).to_be_visible()
+    picture(page, "waiting")
+    waiting.click()
     expect(page.get_by_role("region", name="Open incidents").get_by_role("link", name=RULE)).to_be_visible()
     picture(page, "incidents")
     page.goto(link[1])
@@ -111,6 +115,7 @@ def test_a_rule_is_made_and_what_it_finds_is_mailed_and_acknowledged(
     page.get_by_label("Note").fill("Opened the roof.")
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_text("Opened the roof.")).to_be_visible()
+    expect(page.locator(".nav-count")).to_have_count(0)
     picture(page, "incident")
     send(hub, thing, 25)
     until(lambda: len(mailbox.taken) == 2, "the mail of the recovery")

@@ -27,8 +27,9 @@ from waystation.dashboard.boards.model import (
 )
 from waystation.dashboard.boards.pages import Asked
 from waystation.homes import HomeAdmin, HomeViewer
+from waystation.kernel.calls import wants_html
 from waystation.kernel.errors import Conflict, DomainError, Invalid, Refused
-from waystation.kernel.pages import go, read_form, wants_html
+from waystation.kernel.pages import go, read_form
 from waystation.kernel.routes import Now, Router, Tx
 
 router = Router(include_in_schema=False, dependencies=[Depends(read_form)])

@@ -12,6 +12,7 @@ from waystation.kernel import faults, pages
 from waystation.kernel.clock import ManualClock
 from waystation.kernel.errors import Refused
 from waystation.kernel.pages import Pages, check_form, inside, read_form, token_for
+from waystation.kernel.place import Place
 
 TOKEN = token_for(b"key of the site", b"digest of a session")
 OURS = {"origin": "http://testserver"}
@@ -149,13 +150,13 @@ def test_every_page_carries_its_policy_and_is_stored_nowhere() -> None:
 
 @pytest.mark.parametrize(
     ("rank", "seen"),
-    [(0, ["/ True"]), (1, ["/ True", "/devices True"]), (2, ["/ True", "/devices True", "/system False"])],
+    [(0, ["/ True 0"]), (1, ["/ True 0", "/devices True 3"]), (2, ["/ True 0", "/devices True 3", "/system False 0"])],
 )
 def test_the_navigation_shows_what_the_caller_may_see_and_where_one_is(rank: int, seen: list[str]) -> None:
-    nav = "{% for label, href, here in nav %}{{ href }} {{ here }}\n{% endfor %}"
+    nav = "{% for label, href, here, waiting in nav %}{{ href }} {{ here }} {{ waiting }}\n{% endfor %}"
     environment = Environment(loader=DictLoader({"a.html": nav}), autoescape=True)
     entries = [("Home", "/", 0), ("Devices", "/devices", 1), ("System", "/system", 2)]
     shown = Pages(environment, "", entries, ManualClock())
     asked = request("GET", "/devices/abc")
-    asked.state.home_name, asked.state.role = "Home", rank
+    asked.state.place = Place("Home", rank, {"/devices": 3})
     assert bytes(shown.html(asked, "a.html").body).decode().splitlines() == seen

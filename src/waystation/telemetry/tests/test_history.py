@@ -15,6 +15,7 @@ from waystation.kernel.clock import micros
 from waystation.kernel.db import Database, Tx
 from waystation.telemetry import codec, query, seal, store
 from waystation.telemetry.keeping.sweeps import orphans
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import (
     EARLIEST,
     LATEST,
@@ -187,7 +188,7 @@ class History(RuleBasedStateMachine):
     @invariant()
     def last_values_are_the_latest(self) -> None:
         with self.database.read() as tx:
-            found = query.last_values(tx, [1, 2, 3])
+            found = last_values(tx, [1, 2, 3])
         latest = {key: max(values.items()) for key, values in self.expected.items()}
         assert {(v.series.device_id, v.series.metric, v.series.kind): (v.stamp, v.value) for v in found} == latest
 

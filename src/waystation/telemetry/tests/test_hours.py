@@ -13,6 +13,7 @@ from waystation.kernel.db import Database
 from waystation.telemetry import hours, query, seal, store
 from waystation.telemetry.codec import DamagedChunk, Run
 from waystation.telemetry.hours import HOUR
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import EARLIEST, LATEST, Kind, Stamped, own
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -122,7 +123,7 @@ def test_raw_views_pass_over_what_was_stripped_and_what_comes_late_for_it(databa
             [newest] = query.newest(tx, [series_id], EARLIEST, LATEST, limit=5).values()
             assert query.read(tx, [series_id], own(START + 2), own(START + 4)) == {}
             assert query.newest(tx, [series_id], own(START + 2), own(START + 4), limit=1) == {}
-            [last] = query.last_values(tx, [1])
+            [last] = last_values(tx, [1])
             [stripped] = [one for one in store.chunks_between(tx, [series_id], EARLIEST, LATEST) if one.is_stripped]
         for found in (page.runs[series_id], run, newest):
             assert found.values.tolist() == [-5.0, 20.0]

@@ -12,6 +12,7 @@ from waystation.telemetry.codec import Run
 from waystation.telemetry.history import service
 from waystation.telemetry.history.calendar import Buckets
 from waystation.telemetry.history.model import Asked
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import EARLIEST, LATEST, Cursor, Kind, Stamped, own
 
 GAPS = st.lists(st.integers(1, 10) | st.integers(1, 2**50), min_size=1, max_size=300)
@@ -91,7 +92,7 @@ def test_what_does_not_exist_has_no_values(database: Database) -> None:
         assert query.read(tx, [7], EARLIEST, LATEST) == {}
         assert query.newest(tx, [7], EARLIEST, LATEST, limit=5) == {}
         assert query.raw(tx, [], EARLIEST, LATEST, limit=5) == query.Page({}, None)
-        assert query.last_values(tx, [7]) == []
+        assert last_values(tx, [7]) == []
         assert store.extent(tx) == store.Extent(0, 0, 0, 0, 0)
 
 

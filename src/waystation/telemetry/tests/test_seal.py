@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from waystation.kernel.db import Database, Tx
 from waystation.telemetry import query, seal, store
 from waystation.telemetry.keeping.sweeps import orphans
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import EARLIEST, LATEST, Kind, Stamped, Value, kind_of, own
 from waystation.telemetry.store import Sealed
 
@@ -114,7 +115,7 @@ def test_a_device_deleted_while_its_readings_are_sealed_leaves_nothing(
         pass
     with database.read() as tx:
         assert store.extent(tx) == store.Extent(1, 1, 0, 1, store.extent(tx).chunk_bytes)
-        assert [found.value for found in query.last_values(tx, [1, 2])] == [9.5]
+        assert [found.value for found in last_values(tx, [1, 2])] == [9.5]
 
 
 def test_an_id_of_a_deleted_series_is_never_given_again(database: Database) -> None:

@@ -84,10 +84,10 @@ def fleet() -> list[Device]:
 
 
 def frame(active: str, **more: Any) -> Context:
-    pages = (("Devices", "/devices"), ("System", "/system"))
+    pages = (("Devices", "/devices", 0), ("Alerts", "/alerts", 3), ("System", "/system", 0))
     return {
         "home_name": "Harbour house",
-        "nav": [(label, href, label == active) for label, href in pages],
+        "nav": [(label, href, label == active, waiting) for label, href, waiting in pages],
         "person": "ada.lovelace@harbour-house.example",
         "csrf": "c" * 43,
         "now": now(),

@@ -9,6 +9,7 @@ from waystation.dialects.crossroads import Elsewhere
 from waystation.dialects.dropsync.edge import CHALLENGE, Route, ViewerHere, json, served
 from waystation.dialects.dropsync.front import described
 from waystation.kernel import pages
+from waystation.kernel.calls import wants_html
 from waystation.kernel.errors import DomainError, Unauthenticated
 from waystation.kernel.pages import Pages
 from waystation.kernel.routes import Router
@@ -18,7 +19,7 @@ class People(Route):
     """Browsers are led to the sign-in; programs, and who asks for anything, get the challenge of HTTP Basic."""
 
     def refusal(self, request: Request, fault: DomainError) -> Response:
-        if isinstance(fault, Unauthenticated) and pages.wants_html(request):
+        if isinstance(fault, Unauthenticated) and wants_html(request):
             return pages.to_sign_in(request)
         return super().refusal(request, fault)
 

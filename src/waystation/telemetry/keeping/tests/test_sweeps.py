@@ -21,6 +21,7 @@ from waystation.telemetry.keeping import service, store
 from waystation.telemetry.keeping.model import Limits
 from waystation.telemetry.keeping.service import Scope, Unwanted
 from waystation.telemetry.keeping.sweeps import counting, deletion, orphans, retention
+from waystation.telemetry.last import last_values
 from waystation.telemetry.model import EARLIEST, LATEST, Kind, Stamped, own
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -117,7 +118,7 @@ class Hub:
 
     def last(self, device: str = "kitchen") -> list[Any]:
         with self.database.read() as tx:
-            return [one.value for one in query.last_values(tx, [self.ids[device]])]
+            return [one.value for one in last_values(tx, [self.ids[device]])]
 
     def counted(self) -> Any:
         with self.database.write() as tx:
@@ -307,7 +308,7 @@ def test_chunks_of_a_deleted_device_go_a_few_at_a_time_and_nobody_sees_them(
     with hub.database.read() as tx:
         extent = rows_of_telemetry.extent(tx)
         assert (extent.values, extent.unsealed, extent.chunks) == (1, 0, 1)
-        assert [one.value for one in query.last_values(tx, hub.ids.values())] == [7.0]
+        assert [one.value for one in last_values(tx, hub.ids.values())] == [7.0]
 
 
 def test_a_sealer_that_is_overtaken_by_a_deletion_brings_nothing_back(
