@@ -2,7 +2,8 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,8 +23,17 @@ WORDS: Mapping[Any, str] = {
 }
 
 
-def tables(path: Path) -> Table:
-    """Return the content of the file; nothing for no file. Raises BadInput, as all here do, with what is wrong."""
+@contextmanager
+def opened(path: Path) -> Generator[Table]:
+    """The content of the file; nothing for no file. A BadInput, as all here raise, gets the name of the file."""
+    found = _tables(path)
+    try:
+        yield found
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _tables(path: Path) -> Table:
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from waystation.kernel.errors import Conflict, DomainError, NotFound, StorageFull
+from waystation.kernel.errors import Conflict, DomainError, NotFound, StorageFull, Unavailable
 from waystation.kernel.secrets import make_folder, sync_folder
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -130,33 +130,34 @@ class Draft:
 
 
 class Drafts:
-    """The folder of what still arrives."""
+    """The folder of what still arrives, made when it is first used. Where it is gone later, as with an unplugged disk,
+    calls are Unavailable: nothing is made in its place, and nobody is told that what had arrived is lost.
+    """
 
     def __init__(self, folder: Path, min_free_bytes: int = 0) -> None:
         self.folder = folder
         self._min_free_bytes = min_free_bytes
+        self._is_made = False
         self._hashes: OrderedDict[str, Hashed] = OrderedDict()
 
     def check_free(self, more_bytes: int) -> None:
         """StorageFull unless so many more leave enough of the disk free."""
-        make_folder(self.folder)
-        check_free(self.folder, self._min_free_bytes + more_bytes)
+        with self._reached():
+            check_free(self.folder, self._min_free_bytes + more_bytes)
 
     def make(self, name: str) -> None:
         """An empty one, durable, that `open` finds."""
-        make_folder(self.folder)
-        with _full_said():
+        with self._reached(), _full_said():
             os.close(os.open(self.folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
             sync_folder(self.folder)
 
     @contextmanager
     def open(self, name: str, size: int = 0, *, new: bool = False) -> Generator[Draft]:
         """To go on at `size`. Locked while somebody else has it, NotFound when it is not there or shorter."""
-        make_folder(self.folder)
         path = self.folder / name
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0)
         try:
-            with _full_said():
+            with self._reached(), _full_said():
                 handle = os.open(path, flags, PRIVATE)
         except FileNotFoundError:
             raise NotFound("what had arrived of this is gone; begin anew") from None
@@ -169,6 +170,18 @@ class Drafts:
             draft.know(self._hashes.pop(name, Hashed(None, -1)))
             yield draft
             self._remember(name, draft.hashed)
+
+    @contextmanager
+    def _reached(self) -> Generator[None]:
+        if not self._is_made:
+            make_folder(self.folder)
+            self._is_made = True
+        try:
+            yield
+        except FileNotFoundError:
+            if self.folder.is_dir():
+                raise
+            raise Unavailable("the folder for uploads is gone, perhaps with its disk; try again later") from None
 
     def _remember(self, name: str, hashed: Hashed) -> None:
         """So that the last part of many need not read all that came before it."""

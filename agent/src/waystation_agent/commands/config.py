@@ -81,12 +81,9 @@ class Askable:
 
 def load(path: Path) -> Askable:
     """Raises BadInput for a file that cannot be meant."""
-    found = written.tables(path)
-    try:
-        allowed = written.fill(Allowed, "[commands]", written.table(found, "commands"))
-        return Askable(allowed, _scripts(written.list_of_tables(found, "script")))
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+    with written.opened(path) as tables:
+        allowed = written.fill(Allowed, "[commands]", written.table(tables, "commands"))
+        return Askable(allowed, _scripts(written.list_of_tables(tables, "script")))
 
 
 def _scripts(entries: Sequence[written.Table]) -> dict[str, Script]:

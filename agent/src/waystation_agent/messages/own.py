@@ -29,10 +29,8 @@ class Telling:
 
 def load(path: Path) -> Telling:
     """Raises BadInput for a file that cannot be meant."""
-    try:
-        return written.fill(Telling, "[messages]", written.table(written.tables(path), "messages"))
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+    with written.opened(path) as tables:
+        return written.fill(Telling, "[messages]", written.table(tables, "messages"))
 
 
 def tell(outbox: Path, telling: Telling) -> None:

@@ -41,13 +41,11 @@ class Deploying:
 
 def load(path: Path, usual: Path) -> Deploying:
     """Return what is said, and for each type of which nothing is said a folder in the usual one."""
-    try:
-        found = dict(written.table(written.tables(path), "packages"))
+    with written.opened(path) as tables:
+        found = dict(written.table(tables, "packages"))
         own = {key: found.pop(key) for key in ("poll_seconds",) if key in found}
         manners = {kind: _manner(found, kind, usual) for kind in dict.fromkeys([*TYPES, *found])}
         return replace(written.fill(Deploying, "[packages]", own), manners=manners)
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
 
 
 def _manner(found: Mapping[str, object], kind: str, usual: Path) -> Manner:

@@ -34,11 +34,8 @@ class Configured:
 
 def load(path: Path) -> list[Configured]:
     """Return the machine itself and the sensors of the file; without a file, the machine itself."""
-    found = written.tables(path)
-    try:
-        return _configured(found)
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+    with written.opened(path) as tables:
+        return _configured(tables)
 
 
 def _configured(tables: written.Table) -> list[Configured]:

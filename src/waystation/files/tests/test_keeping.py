@@ -150,6 +150,18 @@ def test_one_of_many_that_write_at_the_same_offset_wins(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == bytes([won[-1]]) * 100_000
 
 
+def test_an_upload_waits_while_its_disk_is_unplugged(shelf: Shelf) -> None:
+    folder = shelf.site.parts.get(Drafts).folder
+    place = shelf.begin(10).headers["location"]
+    assert shelf.go_on(place, 0, b"01234").status == 204
+    folder.rename(folder.with_name("elsewhere"))
+    assert shelf.go_on(place, 5, b"56789").status == 503
+    assert shelf.begin(10).status == 503
+    assert not folder.exists()
+    folder.with_name("elsewhere").rename(folder)
+    assert shelf.go_on(place, 5, b"56789").status == 204
+
+
 class Full:
     def check(self, home_id: int, more_bytes: int = 0) -> None:
         if more_bytes > 100:

@@ -9,15 +9,10 @@
 // Whoever shows other devices than before tells waystation:watch (detail: the stream's new URL, or "" for none).
 import { setMoment, showState } from "./ages.js";
 import { text } from "./format.js";
+import { Stream } from "./stream.js";
 
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 30000;
-const WORDS = { live: "Live", reconnecting: "Reconnecting…" };
 const STATES = { online: "online", offline: "offline", disabled: "disabled", enabled: "offline" };
 
-let stream = null;
-let failures = 0;
-let retry = 0;
 let silence = 0;
 let wasLive = false;
 let waiting = new Map();
@@ -27,54 +22,32 @@ function tell(name, detail) {
   document.dispatchEvent(new CustomEvent(`waystation:${name}`, { detail }));
 }
 
-function show(state) {
-  const sign = document.getElementById("live");
-  if (sign && sign.dataset.is !== state) {
-    sign.dataset.is = state;
-    sign.textContent = WORDS[state];
-  }
-}
+const stream = new Stream({
+  sign: "live",
+  address: () => document.body.dataset.live,
+  events: {
+    beat: (event) => expectBeat(Number(event.data)),
+    readings: (event) => take(JSON.parse(event.data)),
+    device: (event) => takeDevice(JSON.parse(event.data)),
+  },
+  told,
+});
 
-function connect() {
-  clearTimeout(retry);
-  stream?.close();
-  stream = new EventSource(document.body.dataset.live);
-  stream.addEventListener("open", opened);
-  stream.addEventListener("error", lost);
-  stream.addEventListener("beat", (event) => expectBeat(Number(event.data)));
-  stream.addEventListener("readings", (event) => take(JSON.parse(event.data)));
-  stream.addEventListener("device", (event) => takeDevice(JSON.parse(event.data)));
+function told(state) {
+  if (state !== "live") clearTimeout(silence);
+  tell("live", { state, resumed: state === "live" && wasLive });
+  wasLive ||= state === "live";
 }
 
 function watch(url) {
   document.body.dataset.live = url;
-  if (url) return connect();
   clearTimeout(silence);
-  clearTimeout(retry);
-  return stream?.close();
-}
-
-function opened() {
-  failures = 0;
-  show("live");
-  tell("live", { state: "live", resumed: wasLive });
-  wasLive = true;
-}
-
-// The browser's own retry gives up for good at the first answer that is not 200, so the waiting is done here.
-function lost() {
-  stream.close();
-  clearTimeout(silence);
-  clearTimeout(retry);
-  show("reconnecting");
-  tell("live", { state: "reconnecting", resumed: false });
-  const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures++);
-  retry = setTimeout(connect, longest / 2 + Math.random() * (longest / 2));
+  stream.connect();
 }
 
 function expectBeat(seconds) {
   clearTimeout(silence);
-  if (seconds > 0) silence = setTimeout(lost, seconds * 2500);
+  if (seconds > 0) silence = setTimeout(() => stream.lost(), seconds * 2500);
 }
 
 // Readings are gathered until the next frame: a thousand a second cost no more than sixty.
@@ -133,13 +106,6 @@ function takeDevice(change) {
   tell("device", change);
 }
 
-function wake() {
-  if (document.body.dataset.live && !document.hidden && stream?.readyState === EventSource.CLOSED) connect();
-}
-
 document.addEventListener("waystation:watch", ({ detail }) => watch(detail));
-window.addEventListener("online", wake);
-document.addEventListener("visibilitychange", wake);
-window.addEventListener("pagehide", () => stream?.close()); // a page kept for "back" would hold one of six connections
-window.addEventListener("pageshow", (event) => event.persisted && document.body.dataset.live && connect());
-if (document.body.dataset.live) connect();
+window.addEventListener("pagehide", () => clearTimeout(silence));
+stream.connect();

@@ -5,84 +5,57 @@
 //   repeated  a row that is shown, whose count has risen
 //   skipped   more was written than can be shown
 // A pause closes the stream; going on begins behind the last row, so nothing is left out.
+import { Stream } from "./stream.js";
+
 const MOST_ROWS = 500;
-const FIRST_WAIT_MS = 1000;
-const LONGEST_WAIT_MS = 30000;
-const WORDS = { live: "Live", paused: "Paused", reconnecting: "Reconnecting…" };
 const LEFT_OUT = "More was written here than can be shown. “Older” pages have all of it.";
 
 let section = null;
-let stream = null;
 let place = "";
-let failures = 0;
-let retry = 0;
 let frame = 0;
+const stream = new Stream({
+  sign: "tail",
+  address,
+  events: {
+    message: (event) => add(event.data, event.lastEventId),
+    repeated: (event) => replace(event.data),
+    skipped: () => add(`<li class="entry left-out">${LEFT_OUT}</li>`, ""),
+  },
+});
+
+function address() {
+  if (!section?.dataset.stream || isPaused()) return "";
+  const found = new URL(section.dataset.stream, location.href);
+  if (place) found.searchParams.set("after", place);
+  return found;
+}
 
 function begin() {
   const found = document.getElementById("lines");
   if (found === section) return;
-  close();
+  stream.close();
   section = found;
   place = "";
   const pause = document.getElementById("pause");
   if (!section?.dataset.stream || !pause) return;
   pause.hidden = false;
   pause.addEventListener("click", () => (isPaused() ? goOn() : hold()));
-  connect();
+  stream.connect();
 }
 
 function isPaused() {
-  return document.getElementById("pause").getAttribute("aria-pressed") === "true";
+  return document.getElementById("pause")?.getAttribute("aria-pressed") === "true";
 }
 
 function hold() {
   document.getElementById("pause").setAttribute("aria-pressed", "true");
-  close();
-  show("paused");
+  stream.close();
+  stream.show("paused");
 }
 
 function goOn() {
   document.getElementById("pause").setAttribute("aria-pressed", "false");
-  connect();
-}
-
-function close() {
-  clearTimeout(retry);
-  stream?.close();
-  stream = null;
-}
-
-function show(state) {
-  const sign = document.getElementById("tail");
-  if (sign && sign.dataset.is !== state) {
-    sign.dataset.is = state;
-    sign.textContent = WORDS[state];
-  }
-}
-
-function connect() {
-  close();
-  const address = new URL(section.dataset.stream, location.href);
-  if (place) address.searchParams.set("after", place);
-  stream = new EventSource(address);
-  stream.addEventListener("open", opened);
-  stream.addEventListener("error", lost);
-  stream.addEventListener("message", (event) => add(event.data, event.lastEventId));
-  stream.addEventListener("repeated", (event) => replace(event.data));
-  stream.addEventListener("skipped", () => add(`<li class="entry left-out">${LEFT_OUT}</li>`, ""));
-}
-
-function opened() {
-  failures = 0;
-  show("live");
-}
-
-// The browser's own retry gives up for good at the first answer that is not 200, so the waiting is done here.
-function lost() {
-  close();
-  show("reconnecting");
-  const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures++);
-  retry = setTimeout(connect, longest / 2 + Math.random() * (longest / 2));
+  stream.connect();
 }
 
 function add(row, cursor) {
@@ -126,6 +99,4 @@ function localiseNow() {
 }
 
 document.addEventListener("htmx:afterSettle", begin);
-window.addEventListener("pagehide", close); // a page kept for "back" would hold one of six connections
-window.addEventListener("pageshow", (event) => event.persisted && section?.dataset.stream && !isPaused() && connect());
 begin();
