@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -65,6 +66,15 @@ class Hub:
     @property
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def setup_path(self) -> str:
+        """Of the link that it prints for its first person, a moment after it is ready."""
+        until = time.monotonic() + READY_SECONDS
+        while not (found := re.search(r"/setup/[\w-]{43}", self.log)):
+            assert time.monotonic() < until, self.log
+            time.sleep(0.02)
+        return found[0]
 
     @property
     def pid(self) -> int:

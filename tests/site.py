@@ -237,9 +237,10 @@ def _newest() -> bytes:
 
 
 def lay_down_database(data: Path) -> None:
-    """What a first start makes in the data folder, without its time."""
+    """What a first start makes in the data folder, without its time; what there is stays."""
     data.mkdir(parents=True, exist_ok=True)
-    (data / "waystation.db").write_bytes(_newest())
+    if not (data / "waystation.db").exists():
+        (data / "waystation.db").write_bytes(_newest())
 
 
 @contextlib.contextmanager

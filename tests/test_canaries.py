@@ -88,11 +88,9 @@ def secrets(hub: Hub) -> Mapping[str, str]:
 
 
 def passwords_and_settings(hub: Hub) -> Iterator[tuple[str, str]]:
-    link = re.search(r"/setup/([\w-]{43})", hub.log)
-    assert link is not None
     browser = Browser(hub)
-    browser.ask("GET", f"/setup/{link[1]}")
-    browser.send(f"/setup/{link[1]}", email="ann@example.org", password=PASSWORD)
+    browser.ask("GET", hub.setup_path)
+    browser.send(hub.setup_path, email="ann@example.org", password=PASSWORD)
     browser.ask("GET", "/account")
     browser.send("/account/password", old_password=PASSWORD, new_password=NEW_PASSWORD, elsewhere="on")
     yield "password", PASSWORD

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, chromium, open_window, picture
+from tests.browser import OpenWindow, chromium, open_window, picture, set_up
 from tests.hub import Hub, Registered, free_port
 
 from waystation.alerts.channels.tests.site import receiving
@@ -46,16 +46,6 @@ def until(is_so: Callable[[], object], words: str) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"not within 30 s: {words}"
         time.sleep(0.05)
-
-
-def set_up(hub: Hub, page: Page) -> None:
-    link = re.search(r"/setup/[\w-]{43}", hub.log)
-    assert link is not None
-    page.goto(f"{hub.url}{link[0]}")
-    page.get_by_label("E-mail").fill(ANN)
-    page.get_by_label("Password", exact=True).fill("seven grey herons wade")
-    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
 
 
 def send(hub: Hub, thing: Registered, celsius: float) -> None:
@@ -108,10 +98,9 @@ def test_a_rule_is_made_and_what_it_finds_is_mailed_and_acknowledged(
     waiting.click()
     expect(page.get_by_role("region", name="Open incidents").get_by_role("link", name=RULE)).to_be_visible()
     picture(page, "incidents")
-    page.goto(link[1])
-    expect(page.get_by_role("heading", name=RULE)).to_be_visible()
     told = page.get_by_role("region", name="Who was told")
-    expect(told.get_by_text("sent", exact=True)).to_be_visible()
+    until(lambda: page.goto(link[1]) and told.get_by_text("sent", exact=True).is_visible(), "that it was sent")
+    expect(page.get_by_role("heading", name=RULE)).to_be_visible()
     page.get_by_label("Note").fill("Opened the roof.")
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_text("Opened the roof.")).to_be_visible()
@@ -147,10 +136,11 @@ def test_channels_are_added_tried_and_removed(hub: Hub, open_window: OpenWindow)
         assert secret.startswith("whsec_")
         page.get_by_role("button", name="Send a test by Webhook").click()
         until(lambda: receiver.taken, "the test")
-        page.goto(f"{hub.url}/alerts/channels")
+        notices = page.get_by_role("region", name="Last notices")
+        channels = f"{hub.url}/alerts/channels"
+        until(lambda: page.goto(channels) and notices.get_by_text("sent", exact=True).is_visible(), "what became of it")
         assert secret not in page.content()
         assert "T0P" not in page.content()
-        expect(page.get_by_role("region", name="Last notices").get_by_text("sent", exact=True)).to_be_visible()
         picture(page, "channels-390")
         page.get_by_role("button", name="Change Webhook").click()
         page.get_by_role("dialog").get_by_label("Name").fill("Kitchen screen")
@@ -158,7 +148,6 @@ def test_channels_are_added_tried_and_removed(hub: Hub, open_window: OpenWindow)
         receiver.answers = [(410, {}, b"")]
         page.get_by_role("button", name="Send a test by Kitchen screen").click()
         until(lambda: len(receiver.taken) == 2, "the second test, with the kept address and secret")
-        notices = page.get_by_role("region", name="Last notices")
         until(lambda: page.goto(page.url) and notices.get_by_text("given up", exact=True).is_visible(), "the refusal")
         picture(page, "given-up-390")
         notices.get_by_role("button", name="Send again").click()
