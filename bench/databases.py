@@ -44,18 +44,20 @@ def _made(url: str) -> Generator[Database]:
 
 def tidy(database: Database) -> None:
     """Gives the room of rows that were deleted from the tail to the next ones, as autovacuum does every minute."""
-    if not database.is_sqlite:
-        with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.exec_driver_sql("vacuum tail")
+    _tell_postgres(database, "vacuum tail")
 
 
 def settle(database: Database) -> None:
     """A checkpoint of PostgreSQL, as it makes one every five minutes: from then on it writes over old files of its log.
     Before the first, each 16 MB of log wait until a new file is filled with zeros.
     """
+    _tell_postgres(database, "checkpoint")
+
+
+def _tell_postgres(database: Database, words: str) -> None:
     if not database.is_sqlite:
         with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.exec_driver_sql("checkpoint")
+            connection.exec_driver_sql(words)
 
 
 def size_bytes(database: Database) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, Window, chromium, open_window, picture
+from tests.browser import OpenWindow, Window, chromium, open_window, picture, set_up
 from tests.hub import Hub
 
 __all__ = ["chromium", "open_window"]
@@ -28,14 +28,6 @@ def sound(window: Window) -> None:
     assert window.faults() == []
     assert window.too_wide() == []
     assert window.serious_barriers() == []
-
-
-def set_up(hub: Hub, page: Page) -> None:
-    page.goto(f"{hub.url}{hub.setup_path}")
-    page.get_by_label("E-mail").fill(ANN)
-    page.get_by_label("Password", exact=True).fill(ANNS)
-    page.get_by_role("button", name=re.compile("set up|create|start", re.IGNORECASE)).click()
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_visible()
 
 
 def invite(page: Page, hub: Hub) -> str:

@@ -11,7 +11,7 @@ from waystation.homes import store
 from waystation.homes.model import Home, Membership, Role
 from waystation.identity import Caller, caller_of
 from waystation.identity import is_operator as is_marked_operator
-from waystation.kernel.calls import Call, Within
+from waystation.kernel.calls import Call, Within, wants_html
 from waystation.kernel.db import Database, Tx
 from waystation.kernel.errors import NotFound, Refused, Unauthenticated
 from waystation.kernel.place import NOWHERE, Place, Waiting
@@ -27,7 +27,7 @@ def find_member(call: Call, caller: Caller) -> Membership:
     role = None if home is None else role_in(call.tx, home.id, caller)
     if home is None or role is None:
         raise NotFound(NO_MEMBER)
-    waiting = call.parts.get(Waiting).count(call.tx, home.id) if call.is_for_a_page else {}
+    waiting = call.parts.get(Waiting).count(call.tx, home.id) if wants_html(call.request) else {}
     call.request.state.place = Place(home.name, role, waiting)
     return Membership(home.id, home.name, role, caller)
 

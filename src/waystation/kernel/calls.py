@@ -36,10 +36,6 @@ class Call:
     def ip(self) -> str | None:
         return self.request.client.host if self.request.client else None
 
-    @property
-    def is_for_a_page(self) -> bool:
-        return wants_html(self.request)
-
     @contextmanager
     def writing(self) -> Generator[db.Tx]:
         """This transaction when it may write, else a short one of its own."""

@@ -1,6 +1,7 @@
 """Runs the app: one process or several workers, an orderly stop, and an orderly stop to begin again."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -37,10 +38,14 @@ AGAIN = -1
 
 
 def spare_the_collector() -> None:
-    """What was made so far stays: the collector need not walk it, a tenth of a second, again and again."""
+    """What was made so far stays: the collector need not walk it, a tenth of a second, again and again. What starting
+    up has used and no longer needs goes back to the system.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def slot() -> int:

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from waystation.kernel.door import Limits
-from waystation.kernel.server import AGAIN, GRACE_SECONDS, SLOT, BuildApp, Ready, Server, serve_here
+from waystation.kernel.server import (
+    AGAIN,
+    GRACE_SECONDS,
+    SLOT,
+    BuildApp,
+    Ready,
+    Server,
+    serve_here,
+    spare_the_collector,
+)
 from waystation.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -113,6 +122,7 @@ class Supervisor:
         word.close()
         worker.word = None
         if self._on_ready is not None and all(one.was_ready for one in self._workers):
+            spare_the_collector()
             self._on_ready()
             self._on_ready = None
 

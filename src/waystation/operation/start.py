@@ -1,15 +1,13 @@
 """`waystation serve`: one command to a running system."""
 
-import ctypes
 import fcntl
-import gc
 import json
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,7 +83,6 @@ def serve(settings: Settings, sources: Mapping[str, str]) -> int:
         desk.database.close()
 
         def ready() -> None:
-            _give_back_memory()
             _note_running(settings)
             greet(settings, link)
 
@@ -120,14 +117,6 @@ def _bring_up_to_date(url: str) -> None:
         migrations.bring_up_to_date(Database(url), PACKAGE)
     except DomainError as fault:
         raise SystemExit(f"waystation: {fault.sentence}") from None
-
-
-def _give_back_memory() -> None:
-    """What starting up has used and no longer needs; the modules themselves are never looked through again."""
-    gc.collect()
-    gc.freeze()
-    with suppress(OSError, AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

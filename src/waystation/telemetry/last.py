@@ -6,9 +6,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from waystation.kernel.db import Tx
-from waystation.kernel.prepared import Prepared, many
+from waystation.kernel.prepared import Prepared
 from waystation.telemetry.model import Series
-from waystation.telemetry.store import KINDS
+from waystation.telemetry.store import KINDS, OfDevices
 
 # Of equal stamps the sealed one counts, then the first to come: SQLite gives the other columns of the first row that
 # has the maximum. `is true` keeps PostgreSQL from a join with the tail, which takes longer than a look into a set.
@@ -51,8 +51,7 @@ def _last(is_sqlite: bool, of_metrics: str = "") -> sa.Executable:  # noqa: FBT0
     return sa.text(NEWEST.format(newest=newest, devices=devices, of_metrics=of_metrics.format(metrics)))
 
 
-LAST_OF = Prepared(_last)
-LAST_NAMED = Prepared(lambda on: _last(on, "and metric in {}"))
+LAST_OF = OfDevices(Prepared(_last), Prepared(lambda on: _last(on, "and metric in {}")))
 
 
 class LastValue(NamedTuple):
@@ -63,12 +62,7 @@ class LastValue(NamedTuple):
 
 def last_values(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[LastValue]:
     """Of every series of these devices (or of these metrics of them) the latest value, by device and metric."""
-    devices = many(tx, device_ids)
-    rows = (
-        LAST_OF.rows(tx, devices=devices)
-        if metrics is None
-        else LAST_NAMED.rows(tx, devices=devices, metrics=many(tx, metrics))
-    )
+    rows = LAST_OF.rows(tx, device_ids, metrics)
     return [
         LastValue(Series(series_id, device_id, metric, KINDS[kind], unit), stamp, value if text is None else text)
         for series_id, device_id, metric, kind, unit, stamp, value, text in rows

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from waystation.kernel.clock import EPOCH, Clock, SystemClock
 from waystation.kernel.db import Moment, Tx, metadata, type_of_id
-from waystation.kernel.prepared import Prepared, many
+from waystation.kernel.prepared import Prepared, Rows, many
 from waystation.kernel.prepared import among as one_of
 from waystation.telemetry.model import TEXT, Kind, Series, Stamped
 
@@ -168,20 +168,32 @@ KINDS = tuple(Kind)
 SERIES = sa.select(series.c.id, series.c.device_id, series.c.metric, series.c.kind, series.c.unit).order_by(
     series.c.device_id, series.c.metric, series.c.kind
 )
-SERIES_OF = Prepared(lambda on: SERIES.where(one_of(on, series.c.device_id, "devices")))
-SERIES_NAMED = Prepared(
-    lambda on: SERIES.where(one_of(on, series.c.device_id, "devices"), one_of(on, series.c.metric, "metrics"))
+
+
+class OfDevices(NamedTuple):
+    """Two statements: what there is of `devices`, and what there is of these `metrics` of them."""
+
+    all: Prepared
+    named: Prepared
+
+    def rows(self, tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None) -> Rows:
+        devices = many(tx, device_ids)
+        if metrics is None:
+            return self.all.rows(tx, devices=devices)
+        return self.named.rows(tx, devices=devices, metrics=many(tx, metrics))
+
+
+SERIES_OF = OfDevices(
+    Prepared(lambda on: SERIES.where(one_of(on, series.c.device_id, "devices"))),
+    Prepared(
+        lambda on: SERIES.where(one_of(on, series.c.device_id, "devices"), one_of(on, series.c.metric, "metrics"))
+    ),
 )
 
 
 def series_of(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[Series]:
     """By device and metric; with `metrics` only those."""
-    devices = many(tx, device_ids)
-    rows = (
-        SERIES_OF.rows(tx, devices=devices)
-        if metrics is None
-        else SERIES_NAMED.rows(tx, devices=devices, metrics=many(tx, metrics))
-    )
+    rows = SERIES_OF.rows(tx, device_ids, metrics)
     return [
         Series(series_id, device_id, metric, KINDS[kind], unit) for series_id, device_id, metric, kind, unit in rows
     ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser import OpenWindow, Window
+from tests.browser import OpenWindow, set_up
 from tests.hub import Hub
 from tests.oidc_provider import ROOT, RealProvider
 from tests.servers import required
@@ -25,14 +25,6 @@ def hub_and_provider(hub: StartHub) -> tuple[Hub, RealProvider]:
     return made, provider
 
 
-def set_up(hub: Hub, window: Window) -> None:
-    window.page.goto(f"{hub.url}{hub.setup_path}")
-    window.page.get_by_label("E-mail").fill("owner@example.org")
-    window.page.get_by_label("Password", exact=True).fill(PASSWORD)
-    window.page.get_by_role("button", name="Set up this hub").click()
-    expect(window.page.locator("nav").first).to_be_visible()
-
-
 def at_provider(page: Page, login: str) -> None:
     page.get_by_placeholder("Enter any login").fill(login)
     page.get_by_placeholder("and password").fill("anything")
@@ -44,7 +36,7 @@ def test_a_person_signs_in_by_the_button_when_the_provider_is_back(
     hub_and_provider: tuple[Hub, RealProvider], open_window: OpenWindow
 ) -> None:
     hub, provider = hub_and_provider
-    set_up(hub, open_window())
+    set_up(hub, open_window().page, "owner@example.org", PASSWORD)
     window = open_window(width=360, color_scheme="dark")
     page = window.page
     page.goto(f"{hub.url}/signin?next=/devices")
@@ -74,7 +66,7 @@ def test_the_owner_links_an_account_under_our_own_content_policy(
     hub, provider = hub_and_provider
     window = open_window(width=360)
     page = window.page
-    set_up(hub, window)
+    set_up(hub, window.page, "owner@example.org", PASSWORD)
     provider.start(redirectUris=[f"{hub.url}/signin/oidc/callback"])
     try:
         page.goto(f"{hub.url}/account/security")
