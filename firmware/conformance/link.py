@@ -10,6 +10,7 @@ from random import randrange
 
 PIECE_BYTES = 4096
 STALL_SECONDS = 1.0  # a line that breaks has been silent before: the hub has read what came
+UNHEARD_SECONDS = 4.0
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Fault:
     times: int
     up_bytes: int | None = None  # of the request; None: all of it arrives
     down_bytes: int | None = None  # of the answer
+    is_unheard: bool = False  # the client hears of the end at once, the hub only after a while
 
 
 @dataclass(slots=True)
@@ -81,6 +83,10 @@ class Link:
 
     def cut_request(self, path: str, after_bytes: int, times: int = 1) -> None:
         self._fault(Fault(path.encode(), times, up_bytes=after_bytes))
+
+    def cut_request_unheard(self, path: str, after_bytes: int, times: int = 1) -> None:
+        """As where a radio goes: the client comes again while the hub still waits for the rest of the first request."""
+        self._fault(Fault(path.encode(), times, up_bytes=after_bytes, is_unheard=True))
 
     def forget_faults(self) -> None:
         with self._lock:
@@ -163,7 +169,9 @@ class Link:
             self._up[connection.line] += len(piece)
             connection.hub.sendall(piece)
             if fault is not None and fault.up_bytes is not None and connection.up >= fault.up_bytes:
-                time.sleep(STALL_SECONDS)
+                if fault.is_unheard:
+                    connection.client.shutdown(socket.SHUT_RDWR)
+                time.sleep(UNHEARD_SECONDS if fault.is_unheard else STALL_SECONDS)
                 return
 
     def _carry_down(self, connection: Connection) -> None:

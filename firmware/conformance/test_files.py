@@ -31,6 +31,16 @@ def test_a_large_file_goes_on_where_it_broke_off(house: House) -> None:
     assert max(offsets) > 0, "it went on in the middle"
 
 
+def test_a_file_goes_on_although_the_hub_has_not_heard_that_it_broke_off(house: House) -> None:
+    """Meanwhile the hub says 423 (docs/reference/device-api.md), which is no refusal."""
+    house.start()
+    wanted = _made(house, "large.bin", LARGE)
+    house.link.cut_request_unheard("PATCH /api/uploads", 50_000)
+    house.do("upload", file="large.bin")
+    house.until(lambda: house.desk.files(house.key) == wanted, "it has arrived")
+    assert not house.link.faults_left
+
+
 def test_a_file_goes_on_after_a_cut_of_the_power(house: House) -> None:
     house.start()
     wanted = _made(house, "large.bin", LARGE)

@@ -12,7 +12,7 @@ from waystation_agent.logs import LOG, STAYS_HERE, facts, strike_out
 from waystation_agent.timekeeper import Timekeeper
 
 REFUSED = {401, 403}
-PASSING = {408, 425, 429}
+PASSING = {408, 423, 425, 429}
 """What a 4xx says of the moment, not of what was asked."""
 
 

@@ -36,7 +36,7 @@ class Problem(WaystationError):
 
 
 class Busy(Problem):
-    """429, 5xx: nothing was kept; send it again after `retry_seconds`."""
+    """What a status says of the moment (408, 423, 425, 429, 5xx): send it again after `retry_seconds`."""
 
 
 class Denied(Problem):
@@ -53,6 +53,6 @@ def problem(status, detail, retry_seconds):
         return LinkError("status %d" % status)
     if status in (401, 403):
         return Denied(status, detail)
-    if status == 429 or status >= 500:
+    if status in (408, 423, 425, 429) or status >= 500:
         return Busy(status, detail, retry_seconds)
     return Refused(status, detail)

@@ -93,7 +93,7 @@ TEST(refusals_become_errors) {
   CHECK(readAll("HTTP/1.1 429 Slow down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n").answer.retryAfterSeconds == 7);
   CHECK(waystation::errorOf(401) == Error::Refused && waystation::errorOf(403) == Error::Refused);
   CHECK(waystation::errorOf(404) == Error::Unknown && waystation::errorOf(400) == Error::Rejected);
-  CHECK(waystation::errorOf(429) == Error::Busy && waystation::errorOf(507) == Error::Busy);
+  for (const int busy : {408, 423, 425, 429, 503, 507}) CHECK(waystation::errorOf(static_cast<uint16_t>(busy)) == Error::Busy);
   CHECK(waystation::errorOf(500) == Error::HubFault && waystation::errorOf(302) == Error::BadAnswer);
 }
 

@@ -149,6 +149,7 @@ async def test_refusals_are_sorted_by_what_to_do():
     head = b"HTTP/1.1 %d X\r\nRetry-After: 7\r\nContent-Length: %d\r\n\r\n"
     busy = raises(Busy, await failure_of(head % (429, len(body)) + body))
     assert (busy.status, busy.detail, busy.retry_seconds) == (429, "too much", 7)
+    raises(Busy, await failure_of(head % (423, 0)))
     raises(Busy, await failure_of(head % (503, 0)))
     raises(Denied, await failure_of(head % (401, len(body)) + body))
     raises(Refused, await failure_of(head % (404, len(body)) + body))

@@ -16,7 +16,7 @@ enum class Error : uint8_t {
   Refused,       // 401, 403: the credential is wrong, expired or revoked
   Unknown,       // 404, 410: the hub does not know it
   Rejected,      // any other 4xx: it would be refused again
-  Busy,          // 429, 503, 507: later
+  Busy,          // 408, 423, 425, 429, 503, 507: later
   HubFault,      // any other 5xx
   BadInput,      // the sketch asked for something that cannot be
   Flash,         // the file system failed

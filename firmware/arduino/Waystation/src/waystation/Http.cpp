@@ -119,6 +119,8 @@ Error errorOf(uint16_t status) {
     case 404:
     case 410: return Error::Unknown;
     case 408:
+    case 423:  // another call of ours is still under way, or the hub has not heard yet that it broke off
+    case 425:
     case 429:
     case 503:
     case 507: return Error::Busy;
