@@ -20,6 +20,7 @@ PIECE_BYTES = 1 << 20
 SYNC_BYTES = 32 << 20
 """So much is written before the disk must have it: else the last sync of a long draft would take as long as all."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+AWAY = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE)
 PRIVATE = 0o600
 YOUNG_SECONDS = 60
 MOST_HASHES = 256
@@ -95,8 +96,8 @@ class Draft:
 
     def append(self, piece: bytes) -> None:
         """StorageFull when the disk is, or its reserve would be touched; what was appended before stays."""
-        check_free(self.path.parent, self._min_free_bytes + len(piece))
-        with _full_said():
+        with _reached(self.path.parent), _disk_said():
+            check_free(self.path.parent, self._min_free_bytes + len(piece))
             view = memoryview(piece)
             while view:
                 view = view[self._file.write(view) :]
@@ -109,7 +110,7 @@ class Draft:
 
     def sync(self) -> None:
         """Every byte is on the disk when this returns."""
-        with _full_said():
+        with _disk_said():
             os.fsync(self._file.fileno())
         self._synced = self.size
 
@@ -147,7 +148,7 @@ class Drafts:
 
     def make(self, name: str) -> None:
         """An empty one, durable, that `open` finds."""
-        with self._reached(), _full_said():
+        with self._reached(), _disk_said():
             os.close(os.open(self.folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
             sync_folder(self.folder)
 
@@ -157,7 +158,7 @@ class Drafts:
         path = self.folder / name
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if new else 0)
         try:
-            with self._reached(), _full_said():
+            with self._reached(), _disk_said():
                 handle = os.open(path, flags, PRIVATE)
         except FileNotFoundError:
             raise NotFound("what had arrived of this is gone; begin anew") from None
@@ -176,12 +177,8 @@ class Drafts:
         if not self._is_made:
             make_folder(self.folder)
             self._is_made = True
-        try:
+        with _reached(self.folder):
             yield
-        except FileNotFoundError:
-            if self.folder.is_dir():
-                raise
-            raise Unavailable("the folder for uploads is gone, perhaps with its disk; try again later") from None
 
     def _remember(self, name: str, hashed: Hashed) -> None:
         """So that the last part of many need not read all that came before it."""
@@ -222,8 +219,9 @@ class LocalBlobs:
     def keep(self, draft: Draft) -> None:
         place = self.place(draft.sha256)
         second_name = place.with_name(f".{draft.path.name}")
-        with _full_said():
+        with _reached(draft.path.parent), _disk_said():
             draft.sync()
+            draft.path.stat()  # where it is gone nothing is made in its disk's place
             make_folder(place.parent)
             second_name.unlink(missing_ok=True)
             second_name.hardlink_to(draft.path)
@@ -266,10 +264,22 @@ def _lock(file: BinaryIO, path: Path) -> None:
 
 
 @contextmanager
-def _full_said() -> Generator[None]:
+def _reached(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        if folder.is_dir():
+            raise
+        raise Unavailable("the folder for uploads is gone, perhaps with its disk; try again later") from None
+
+
+@contextmanager
+def _disk_said() -> Generator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno not in FULL:
-            raise
-        raise StorageFull("the disk is full, so nothing was stored; free some space and send it again") from fault
+        if fault.errno in FULL:
+            raise StorageFull("the disk is full, so nothing was stored; free some space and send it again") from fault
+        if fault.errno in AWAY:
+            raise Unavailable("the disk for uploads does not answer; try again later") from fault
+        raise

@@ -18,8 +18,8 @@ from waystation.files.packages import Member
 from waystation.files.tests.shelf import Shelf, sha256
 from waystation.kernel import blob_rows, ranges
 from waystation.kernel.audit import COMMAND_LINE
-from waystation.kernel.blobs import Blobs, Drafts, Locked
-from waystation.kernel.errors import Invalid, StorageFull
+from waystation.kernel.blobs import Blobs, Drafts, LocalBlobs, Locked
+from waystation.kernel.errors import Invalid, StorageFull, Unavailable
 from waystation.kernel.room import Room
 
 DAY, HOUR = 86_400, 3600
@@ -160,6 +160,24 @@ def test_an_upload_waits_while_its_disk_is_unplugged(shelf: Shelf) -> None:
     assert not folder.exists()
     folder.with_name("elsewhere").rename(folder)
     assert shelf.go_on(place, 5, b"56789").status == 204
+
+
+def test_a_part_under_way_waits_when_its_disk_is_unplugged(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    drafts, kept = Drafts(data / "drafts"), LocalBlobs(data / "blobs")
+    with drafts.open("a", new=True) as draft:
+        draft.append(b"01234")
+        data.rename(tmp_path / "elsewhere")
+        with pytest.raises(Unavailable):
+            draft.append(b"56789")
+        with pytest.raises(Unavailable):
+            kept.keep(draft)
+        assert not data.exists()
+        (tmp_path / "elsewhere").rename(data)
+        draft.append(b"56789")
+        kept.keep(draft)
+    with kept.open(draft.sha256) as file:
+        assert file.read() == b"0123456789"
 
 
 class Full:
