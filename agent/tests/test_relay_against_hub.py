@@ -65,7 +65,8 @@ def line(program: Hub, **wanted: object) -> str:
 
 
 def account(folder: Folder) -> Account:
-    found = identity.load(folder.identity).identity
+    """Wait until the agent has kept one: the hub may know the device before."""
+    found = until(lambda: identity.load(folder.identity).identity)
     assert isinstance(found, Account)
     return found
 

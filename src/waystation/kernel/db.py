@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -27,6 +27,7 @@ type_of_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 UNSTORABLE = "a text has a character that no database takes, or a number is beyond 64 bits"
 OUT_OF_RANGE, NO_CHARACTER, NO_JSON_CHARACTER = "22003", "22021", "22P05"  # PostgreSQL's states
 
+Kept = TypeVar("Kept")
 Listener = Callable[["Tx", Any, datetime], None]
 Listeners = Mapping[type, Sequence[Listener]]
 
@@ -47,10 +48,12 @@ class Moment(sa.types.TypeDecorator[datetime]):
 class Tx:
     """One open transaction: statements, events told inside it, and calls that wait for its commit."""
 
-    def __init__(self, connection: sa.Connection, listeners: Listeners) -> None:
+    def __init__(self, connection: sa.Connection, database: "Database", *, writes: bool) -> None:
         self.connection = connection
-        self.is_sqlite = connection.dialect.name == "sqlite"
-        self._listeners = listeners
+        self.is_sqlite = database.is_sqlite
+        self.writes = writes
+        self._database = database
+        self._listeners = database.listeners
         self.follow_ups: list[Callable[[], None]] = []
 
     def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
@@ -87,6 +90,12 @@ class Tx:
         """Whether anybody in this process hears of such events."""
         return bool(self._listeners.get(kind))
 
+    def kept(self, kind: Callable[[], Kept]) -> Kept:
+        """What this process remembers of the database, one of each kind. What it learns is shared at once: nothing from
+        a transaction that writes may go into it, for that may still be rolled back.
+        """
+        return self._database.kept.setdefault(kind, kind())
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Runs in this thread once the transaction is durable, before its caller goes on; never after a roll-back."""
         self.follow_ups.append(call)
@@ -104,6 +113,7 @@ class Database:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.listeners: Listeners = {} if listeners is None else listeners
+        self.kept: dict[Callable[[], Any], Any] = {}
         self.engine = sa.create_engine(
             self.url, **({} if self.is_sqlite else {"pool_pre_ping": True}), pool_size=pool_size
         )
@@ -120,7 +130,7 @@ class Database:
     def write(self) -> Generator[Tx]:
         """One transaction that is durable when the block is left, or did not happen."""
         with self.turn(), _translated(), self._writing.begin() as connection:
-            tx = Tx(connection, self.listeners)
+            tx = Tx(connection, self, writes=True)
             yield tx
         self.commits += 1
         for call in tx.follow_ups:
@@ -130,7 +140,7 @@ class Database:
     def read(self) -> Generator[Tx]:
         """One consistent view; nothing may be written in it."""
         with _translated(), self._reading.connect() as connection, connection.begin():
-            yield Tx(connection, self.listeners)
+            yield Tx(connection, self, writes=False)
 
     @contextmanager
     def outside_transactions(self) -> Generator[sqlite3.Connection]:

@@ -170,25 +170,22 @@ SERIES = sa.select(series.c.id, series.c.device_id, series.c.metric, series.c.ki
 )
 
 
-class OfDevices(NamedTuple):
-    """Two statements: what there is of `devices`, and what there is of these `metrics` of them."""
+class OfDevices:
+    """What a statement has of all series of some devices, or of some metrics of them."""
 
-    all: Prepared
-    named: Prepared
+    def __init__(self, statement: sa.Select[*tuple[Any, ...]]) -> None:
+        self._all = Prepared(lambda on: statement.where(one_of(on, series.c.device_id, "devices")))
+        both = (series.c.device_id, "devices"), (series.c.metric, "metrics")
+        self._named = Prepared(lambda on: statement.where(*(one_of(on, *one) for one in both)))
 
     def rows(self, tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None) -> Rows:
         devices = many(tx, device_ids)
         if metrics is None:
-            return self.all.rows(tx, devices=devices)
-        return self.named.rows(tx, devices=devices, metrics=many(tx, metrics))
+            return self._all.rows(tx, devices=devices)
+        return self._named.rows(tx, devices=devices, metrics=many(tx, metrics))
 
 
-SERIES_OF = OfDevices(
-    Prepared(lambda on: SERIES.where(one_of(on, series.c.device_id, "devices"))),
-    Prepared(
-        lambda on: SERIES.where(one_of(on, series.c.device_id, "devices"), one_of(on, series.c.metric, "metrics"))
-    ),
-)
+SERIES_OF = OfDevices(SERIES)
 
 
 def series_of(tx: Tx, device_ids: Collection[int], metrics: Collection[str] | None = None) -> list[Series]:

@@ -64,12 +64,13 @@ def test_redis_says_the_same_of_a_bucket_as_the_process_would(redis: Redis) -> N
 @pytest.mark.servers
 def test_what_flows_into_a_bucket_in_redis_can_be_drawn_and_no_key_stays_for_ever(redis: Redis) -> None:
     async def drain() -> None:
-        limiter, fast = Limiter(redis.url), Rate(per_minute=60_000, burst=2)
+        limiter, fast, slow = Limiter(redis.url), Rate(per_minute=60_000, burst=2), Rate(per_minute=60, burst=2)
         await let_through(limiter, 2, rate=fast)
         waits = [await limiter.take_async(fast, "readings", "kitchen") for _ in range(50)]
         assert any(not allowance.wait for allowance in waits)
         kept = limiter._windows.storage.storage  # type: ignore[union-attr]
-        assert 0 < kept.pttl("waystation:bucket:readings:kitchen") <= 2
+        await limiter.take_async(slow, "readings", "cellar")
+        assert 0 < kept.pttl("waystation:bucket:readings:cellar") <= 2000
 
     asyncio.run(drain())
 

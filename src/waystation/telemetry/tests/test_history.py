@@ -75,6 +75,7 @@ class History(RuleBasedStateMachine):
         with self.database.write() as tx:
             for table in (store.series, store.tail, store.chunk, store.last_value, store.seal_turn):
                 tx.execute(sa.delete(table))
+        self.database.kept.clear()  # no turn says that the tail was emptied here
 
     def put(self, arrivals: list[tuple[int, Sample, int]]) -> None:
         with self.database.write() as tx:

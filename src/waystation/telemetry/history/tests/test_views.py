@@ -61,6 +61,7 @@ class Views(RuleBasedStateMachine):
         with self.database.write() as tx:
             for table in (store.series, store.tail, store.chunk, store.last_value, store.seal_turn):
                 tx.execute(sa.delete(table))
+        self.database.kept.clear()  # no turn says that the tail was emptied here
         self.ids = store.SeriesIds()
         with self.database.write() as tx:
             self.ids.found(tx, [(1, metric, kind) for metric, kind in KINDS.items()])
