@@ -210,10 +210,9 @@ def forget_device(tx: Tx, told: DeviceDeleted, _now: datetime) -> None:
 
 def _move(tx: Tx, command: Command, step: Step, now: datetime, *, by: str, link: str = "") -> Command | None:
     """Carries a step out and writes it down; None when somebody else has moved the command meanwhile."""
-    if not store.move(tx, command, step, now):
+    moved = store.move(tx, command, step, now)
+    if moved is None:
         return None
-    moved = store.by_number(tx, command.number)
-    assert moved is not None
     if step.what is not None:
         detail = step.result if step.result is not None else step.reason or None
         _note(tx, moved, step.what, now, by=by, link=link, detail=detail)

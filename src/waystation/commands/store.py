@@ -132,12 +132,16 @@ def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     return [row.id for row in tx.connection.execute(insert, rows)]
 
 
+BY_UID = sa.select(*COMMAND).where(command.c.uid == sa.bindparam("uid"))
+BY_NUMBER = sa.select(*COMMAND).where(command.c.id == sa.bindparam("number"))
+
+
 def by_uid(tx: Tx, uid: str) -> Command | None:
-    return _one(tx, command.c.uid == uid)
+    return _one(tx.first(BY_UID, {"uid": uid}))
 
 
 def by_number(tx: Tx, number: int) -> Command | None:
-    return _one(tx, command.c.id == number)
+    return _one(tx.first(BY_NUMBER, {"number": number}))
 
 
 def by_key(tx: Tx, device_id: int, idempotency_key: str) -> tuple[Command, bytes] | None:
@@ -152,11 +156,14 @@ def open_of(tx: Tx, device_id: int) -> list[Command]:
     return open_of_each(tx, [device_id]).get(device_id, [])
 
 
+THEIRS = command.c.device_id.in_(sa.bindparam("device_ids", expanding=True))
+OPEN_OF_EACH = sa.select(*COMMAND).where(THEIRS, IS_OPEN).order_by(command.c.id)
+
+
 def open_of_each(tx: Tx, device_ids: Sequence[int]) -> dict[int, list[Command]]:
     """As `open_of`, by device; those that have none are left out."""
-    theirs = sa.select(*COMMAND).where(command.c.device_id.in_(device_ids), IS_OPEN)
     found: dict[int, list[Command]] = {}
-    for row in tx.all(theirs.order_by(command.c.id)):
+    for row in tx.all(OPEN_OF_EACH, {"device_ids": device_ids}):
         found.setdefault(row.device_id, []).append(_command(row))
     return found
 
@@ -178,25 +185,47 @@ def full(tx: Tx, home_id: int) -> set[int]:
     return {row.device_id for row in tx.all(many.having(sa.func.count() >= model.MOST_WAITING))}
 
 
-def move(tx: Tx, before: Command, step: Step, now: datetime) -> bool:
-    """Compare-and-set: False when it was moved since it was read."""
-    values: dict[str, Any] = {
+def _or_as_it_is(*names: str) -> dict[str, sa.ColumnElement[Any]]:
+    """What is not said stays as it is."""
+    return {name: sa.func.coalesce(sa.bindparam(name, type_=command.c[name].type), command.c[name]) for name in names}
+
+
+UNMOVED = (
+    command.c.id == sa.bindparam("number"),
+    command.c.state == sa.bindparam("state_before"),
+    command.c.attempt == sa.bindparam("attempt_before"),
+    command.c.leased_until.is_not_distinct_from(sa.bindparam("leased_before")),
+)
+MOVE = (
+    command.update()
+    .where(*UNMOVED)
+    .values(
+        {name: sa.bindparam(name) for name in ("state", "attempt", "leased_until", "settles_at", "reason")}
+        | _or_as_it_is("link", "sent_at", "result", "finished_at")
+    )
+    .returning(*COMMAND)
+)
+
+
+def move(tx: Tx, before: Command, step: Step, now: datetime) -> Command | None:
+    """Compare-and-set, and the command as it is then: None when it was moved since it was read."""
+    said = None if step.result is None else model.written(step.result, model.MOST_RESULT_BYTES, "result")
+    values = {
+        "number": before.number,
+        "state_before": before.state,
+        "attempt_before": before.attempt,
+        "leased_before": before.leased_until,
         "state": step.state,
         "attempt": step.attempt,
         "leased_until": step.leased_until,
         "settles_at": model.settles_at(step.state, step.leased_until, before.expires_at),
         "reason": step.reason,
+        "link": step.link,
+        "sent_at": None if step.link is None else before.sent_at or now,
+        "result": said,
+        "finished_at": now if step.state.is_final else None,
     }
-    if step.link is not None:
-        values |= {"link": step.link, "sent_at": before.sent_at or now}
-    if step.result is not None:
-        values["result"] = model.written(step.result, model.MOST_RESULT_BYTES, "result")
-    if step.state.is_final:
-        values["finished_at"] = now
-    same = (command.c.state == before.state, command.c.attempt == before.attempt)
-    same_lease = command.c.leased_until == before.leased_until
-    mine = command.update().where(command.c.id == before.number, *same, same_lease)
-    return tx.changed(mine.values(**values))
+    return _one(tx.first(MOVE, values))
 
 
 def lapsing(tx: Tx, now: datetime, most: int) -> list[Command]:
@@ -248,9 +277,8 @@ def forget_device(tx: Tx, device_id: int) -> int:
     return tx.execute(command.delete().where(command.c.device_id == device_id)).rowcount
 
 
-def _one(tx: Tx, which: sa.ColumnElement[bool]) -> Command | None:
-    row = tx.first(sa.select(*COMMAND).where(which))
-    return _command(row) if row else None
+def _one(row: Any) -> Command | None:
+    return None if row is None else _command(row)
 
 
 def _those(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
@@ -281,8 +309,11 @@ FIELDS = [field.name for field in fields(Command)]
 # History.
 
 
+NOTE = command_event.insert()
+
+
 def note(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    tx.execute(command_event.insert(), rows)
+    tx.execute(NOTE, rows)
 
 
 def events(tx: Tx, number: int) -> list[Event]:

@@ -3,7 +3,7 @@
 from waystation.devices import ending, health, jobs, keypair, letters, models, registration, renewal, tags
 from waystation.devices.calling import TheDevice, calling_device, for_devices, stranger
 from waystation.devices.chosen.service import end_tokens, is_live_token, keep_token
-from waystation.devices.chosen.store import called, name_of, newest_change
+from waystation.devices.chosen.store import called, name_of, names_of, newest_change
 from waystation.devices.completion import device_keys
 from waystation.devices.events import AccessChanged, CredentialStolen, DeviceDeleted
 from waystation.devices.gate import Gate
@@ -119,6 +119,7 @@ __all__ = [
     "last_seen",
     "models",
     "name_of",
+    "names_of",
     "new_credential",
     "newest_change",
     "of_model",

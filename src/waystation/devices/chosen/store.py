@@ -1,5 +1,6 @@
 """Statements on tokens that count only together with an external id."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from waystation.devices.model import CredentialState
 from waystation.devices.store import credential, external_id
 from waystation.kernel.db import Tx
+from waystation.kernel.prepared import Prepared, among, many
 from waystation.kernel.secrets import digest
 
 SEPARATOR = "\0"
@@ -53,8 +55,18 @@ def called(tx: Tx, home_id: int, kind: str) -> dict[int, str]:
     return {row.device_id: row.value for row in tx.all(sa.select(external_id).where(mine))}
 
 
+NAMES = Prepared(
+    lambda on: sa.select(external_id.c.device_id, external_id.c.home_id, external_id.c.value).where(
+        external_id.c.kind == sa.bindparam("kind"), among(on, external_id.c.device_id, "devices")
+    )
+)
+
+
+def names_of(tx: Tx, device_ids: Collection[int], kind: str) -> dict[int, tuple[int, str]]:
+    """The home, and the external id of that kind, of each of these devices that has one."""
+    found = NAMES.rows(tx, devices=many(tx, device_ids), kind=kind)
+    return {device_id: (home_id, value) for device_id, home_id, value in found}
+
+
 def name_of(tx: Tx, device_id: int, kind: str) -> tuple[int, str] | None:
-    """The home, and the external id of that kind; None when the device has none."""
-    mine = sa.and_(external_id.c.device_id == device_id, external_id.c.kind == kind)
-    row = tx.first(sa.select(external_id.c.home_id, external_id.c.value).where(mine).limit(1))
-    return None if row is None else (row.home_id, row.value)
+    return names_of(tx, [device_id], kind).get(device_id)

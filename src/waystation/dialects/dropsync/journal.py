@@ -36,9 +36,7 @@ def note_of(tx: Tx, device_id: int, now: datetime, event: str, *, said: str, **m
 
 def check_queued(tx: Tx, told: CommandQueued, now: datetime) -> None:
     """Nothing is queued for a sketch that it could not read: refused now, and not lost later (DS-9)."""
-    for device_id in told.device_ids:
-        if devices.name_of(tx, device_id, KIND) is None:
-            continue
+    for device_id in devices.names_of(tx, told.device_ids, KIND):
         device = devices.by_id(tx, device_id)
         is_small = device is not None and model.is_small(device.model)
         for command in open_of(tx, device_id):
