@@ -43,7 +43,7 @@ units:
 
 servers:
 	@echo "Servers, browser and short fault runs"
-	@$(PYTEST) -n 4 --dist worksteal -m "(servers or browser) and not faults" --junitxml=test-results/servers.xml
+	@$(PYTEST) -n 3 --dist worksteal -m "(servers or browser) and not faults" --junitxml=test-results/servers.xml
 
 check: .venv/.dev node_modules/.locked ## Lint, types, import order, architecture, snapshots, secrets
 	@$(MAKE) --keep-going lint format types imports shape
