@@ -185,26 +185,19 @@ def full(tx: Tx, home_id: int) -> set[int]:
     return {row.device_id for row in tx.all(many.having(sa.func.count() >= model.MOST_WAITING))}
 
 
-def _or_as_it_is(*names: str) -> dict[str, sa.ColumnElement[Any]]:
-    """What is not said stays as it is."""
-    return {name: sa.func.coalesce(sa.bindparam(name, type_=command.c[name].type), command.c[name]) for name in names}
-
-
+ANEW = ("state", "attempt", "leased_until", "settles_at", "reason")
+IF_SAID = ("link", "sent_at", "result", "finished_at")
+STEP: dict[str, Any] = {
+    **{name: sa.bindparam(name) for name in ANEW},
+    **{name: sa.func.coalesce(sa.bindparam(name, type_=command.c[name].type), command.c[name]) for name in IF_SAID},
+}
 UNMOVED = (
     command.c.id == sa.bindparam("number"),
     command.c.state == sa.bindparam("state_before"),
     command.c.attempt == sa.bindparam("attempt_before"),
     command.c.leased_until.is_not_distinct_from(sa.bindparam("leased_before")),
 )
-MOVE = (
-    command.update()
-    .where(*UNMOVED)
-    .values(
-        {name: sa.bindparam(name) for name in ("state", "attempt", "leased_until", "settles_at", "reason")}
-        | _or_as_it_is("link", "sent_at", "result", "finished_at")
-    )
-    .returning(*COMMAND)
-)
+MOVE = command.update().where(*UNMOVED).values(STEP).returning(*COMMAND)
 
 
 def move(tx: Tx, before: Command, step: Step, now: datetime) -> Command | None:
