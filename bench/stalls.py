@@ -45,6 +45,8 @@ PAUSE_SECONDS = 0.003
 STALL_MS = 50
 MOST_LISTED = 20
 QUIET_SECONDS = 3.0
+SWEEP_SECONDS = 0.2
+BACKGROUND_BYTES = Path("/proc/sys/vm/dirty_background_bytes")  # 0: unset, see docs/guides/operating.md
 
 
 def main() -> None:
@@ -67,7 +69,8 @@ def main() -> None:
     longest = sorted(stalls, key=lambda stall: -stall["longest_ms"])[:MOST_LISTED]
     notes = (
         f"{word}; {house.values:,} values of {DEVICES * METRICS} series stored; commits of {IN_A_COMMIT} readings with "
-        f"fsync, {PAUSE_SECONDS * 1000:.0f} ms after each other; {len(stalls)} took longer than {STALL_MS} ms"
+        f"fsync, {PAUSE_SECONDS * 1000:.0f} ms after each other; {len(stalls)} took longer than {STALL_MS} ms; "
+        f"vm.dirty_background_bytes is {BACKGROUND_BYTES.read_text().strip()}"
     )
     report.save(name, [*rows, *longest], notes)
     draw(phases, name, word)
@@ -203,7 +206,27 @@ class House:
             plan = export.plan(tx, Wanted(self.home_id, (), (), EARLIEST, LATEST, newest_series=LATEST))
         until = time.perf_counter() + 5 * QUIET_SECONDS
         parts = export.parts(self.database, plan, export.start(plan))
-        return sum(1 for _ in parts if time.perf_counter() < until)
+        with self._sealing():
+            return sum(1 for _ in parts if time.perf_counter() < until)
+
+    @contextlib.contextmanager
+    def _sealing(self) -> Generator[None]:
+        """What is sent during a long export is sealed meanwhile, as in a hub. Else the tail would grow by megabytes,
+        which the system writes to the disk half a minute later, all at once, and a commit would wait for that.
+        """
+        ended = threading.Event()
+
+        def seal_on() -> None:
+            while not ended.wait(SWEEP_SECONDS):
+                _steps(lambda: seal.seal(self.database, self.later))
+
+        thread = threading.Thread(target=seal_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def beside(self, name: str, work: Callable[[], int]) -> Phase:
         ended, commits = threading.Event(), list[tuple[float, float]]()
