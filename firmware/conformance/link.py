@@ -81,12 +81,9 @@ class Link:
     def cut_answer(self, path: str, after_bytes: int, times: int = 1) -> None:
         self._fault(Fault(path.encode(), times, down_bytes=after_bytes))
 
-    def cut_request(self, path: str, after_bytes: int, times: int = 1) -> None:
-        self._fault(Fault(path.encode(), times, up_bytes=after_bytes))
-
-    def cut_request_unheard(self, path: str, after_bytes: int, times: int = 1) -> None:
-        """As where a radio goes: the client comes again while the hub still waits for the rest of the first request."""
-        self._fault(Fault(path.encode(), times, up_bytes=after_bytes, is_unheard=True))
+    def cut_request(self, path: str, after_bytes: int, times: int = 1, *, is_unheard: bool = False) -> None:
+        """Unheard as where a radio goes: the client comes again while the hub still waits for the rest of it."""
+        self._fault(Fault(path.encode(), times, up_bytes=after_bytes, is_unheard=is_unheard))
 
     def forget_faults(self) -> None:
         with self._lock:

@@ -21,24 +21,14 @@ def test_a_file_is_sent(house: House) -> None:
 
 
 def test_a_large_file_goes_on_where_it_broke_off(house: House) -> None:
-    house.start()
-    wanted = _made(house, "large.bin", LARGE)
-    house.link.cut_request("PATCH /api/uploads", 50_000)
-    house.do("upload", file="large.bin")
-    house.until(lambda: house.desk.files(house.key) == wanted, "it has arrived")
-    assert not house.link.faults_left
+    _arrives_although_cut(house)
     offsets = [int(found[1]) for head in house.link.heads if (found := OFFSET.search(head))]
     assert max(offsets) > 0, "it went on in the middle"
 
 
 def test_a_file_goes_on_although_the_hub_has_not_heard_that_it_broke_off(house: House) -> None:
     """Meanwhile the hub says 423 (docs/reference/device-api.md), which is no refusal."""
-    house.start()
-    wanted = _made(house, "large.bin", LARGE)
-    house.link.cut_request_unheard("PATCH /api/uploads", 50_000)
-    house.do("upload", file="large.bin")
-    house.until(lambda: house.desk.files(house.key) == wanted, "it has arrived")
-    assert not house.link.faults_left
+    _arrives_although_cut(house, is_unheard=True)
 
 
 def test_a_file_goes_on_after_a_cut_of_the_power(house: House) -> None:
@@ -50,6 +40,15 @@ def test_a_file_goes_on_after_a_cut_of_the_power(house: House) -> None:
     house.client.kill()
     house.start()
     house.until(lambda: house.desk.files(house.key) == wanted, "it has arrived")
+
+
+def _arrives_although_cut(house: House, *, is_unheard: bool = False) -> None:
+    house.start()
+    wanted = _made(house, "large.bin", LARGE)
+    house.link.cut_request("PATCH /api/uploads", 50_000, is_unheard=is_unheard)
+    house.do("upload", file="large.bin")
+    house.until(lambda: house.desk.files(house.key) == wanted, "it has arrived")
+    assert not house.link.faults_left
 
 
 def _made(house: House, name: str, size: int) -> dict[str, str]:

@@ -95,7 +95,8 @@ class Tx:
         """What this process remembers of the database, one of each kind. What it learns is shared at once: nothing from
         a transaction that writes may go into it, for that may still be rolled back.
         """
-        return self._database.kept.setdefault(kind, kind())
+        kept = self._database.kept
+        return kept[kind] if kind in kept else kept.setdefault(kind, kind())
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Runs in this thread once the transaction is durable, before its caller goes on; never after a roll-back."""

@@ -63,9 +63,9 @@ NAMES = Prepared(
 
 
 def names_of(tx: Tx, device_ids: Collection[int], kind: str) -> dict[int, tuple[int, str]]:
-    """The home, and the external id of that kind, of each of these devices that has one."""
+    """The home, and the external id of that kind, of each of these devices that has one; the first, of several."""
     found = NAMES.rows(tx, devices=many(tx, device_ids), kind=kind)
-    return {device_id: (home_id, value) for device_id, home_id, value in found}
+    return {device_id: (home_id, value) for device_id, home_id, value in reversed(found)}
 
 
 def name_of(tx: Tx, device_id: int, kind: str) -> tuple[int, str] | None:
